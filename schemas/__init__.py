@@ -1,0 +1,1 @@
+"""The contract room: what crosses a process boundary. No I/O, no clock, no environment."""

@@ -1,0 +1,456 @@
+"""The view's state: the rings of all partitions, merged and asked.
+
+Follows every ring of the partial topic, keeps per source partition the chain that counts, and sums
+over partitions when it is asked, so that a partition that moves between workers is never counted
+twice. Tables of the windows asked for last are kept and take every change as it comes: a question
+costs the cells of its window, not the events since.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import catalog
+from services.core import head, ring
+from services.core.contributions import PANE_MS, STOCK
+from services.core.evaluate import (
+    ACTIVE,
+    Grouping,
+    Label,
+    Row,
+    evaluate,
+    evaluate_listings,
+    field_of,
+    territory_of,
+)
+from services.core.facts import ECO_CREATED, Fact
+from services.core.head import Head
+from services.core.kpis import CATALOGUE, Kpi
+from services.core.panes import (
+    SLOTS,
+    STOCK_LEVEL,
+    Block,
+    Cells,
+    Delta,
+    Ints,
+    PaneStore,
+    cover,
+    merge,
+)
+from services.core.questions import QueryError, Question, ask
+from services.core.record import Clock
+from services.core.samples import Samples
+from services.core.serieses import Indicators
+from services.core.state import catalogue_digest, view_part
+from services.core.territory import Territories
+from services.core.windows import bounds
+
+FUTURE_MS = 15 * 60_000
+STOCK_LOOKBACK_MS = 27 * 3_600_000
+MINUTE_MS = 60_000
+_TABLES_KEPT = 96
+
+#: Samples are taken of these levels; a commune's stocks have no past.
+_SAMPLED_LEVELS = ("all", "province", "district")
+
+__all__ = ["QueryError", "Row", "View"]
+
+
+class _Replica:
+    """What the view keeps of one source partition."""
+
+    def __init__(self) -> None:
+        self.chain = ring.Chain()
+        self.clear()
+
+    def clear(self) -> None:
+        self.cells = PaneStore()
+        self.listings: dict[bytes, bytes] = {}
+
+
+class View:
+    """All numbers of one system. Not thread-safe; time is an argument (ms since the epoch)."""
+
+    def __init__(self, territories: Territories, partitions: int, clock: Clock) -> None:
+        self.territories = territories
+        self.partitions = partitions
+        self.clock: Clock = clock
+        #: By (topic name without namespace, source partition).
+        self.heads: dict[tuple[str, int], Head] = {}
+        #: Grows with every change.
+        self.version = 0
+        #: True while the rings were written by another catalogue: a worker is refolding.
+        self.foreign = False
+        self._catalogue = catalogue_digest(territories)
+        self._replicas = {
+            (topic.kind, p): _Replica() for topic in catalog.SOURCES for p in range(partitions)
+        }
+        self._topics = {topic.kind: topic for topic in catalog.SOURCES}
+        self._tables: OrderedDict[tuple[str, int, int], Block] = OrderedDict()
+        self._stocks: dict[str, Block] = {}
+        self._active: NDArray[np.void] | None = None
+        self._indicators = Indicators(territories)
+        self._samples = Samples()
+        self._is_commune = np.array(
+            [r.level == "commune" and r.known for r in territories.rows], dtype=np.bool_
+        )
+
+    # --- following the rings --------------------------------------------------------------------
+
+    def feed(self, partition: int, key: bytes, value: bytes | None) -> bool:
+        """Take one record of the partial topic's partition.
+
+        False: records taken before turned out to be a zombie's; call :meth:`reset` and read the
+        partition again from its beginning.
+        """
+        owner = ring.key_owner(key)
+        replica = None if owner is None else self._replicas.get(owner)
+        if owner is None or replica is None or value is None or owner[1] != partition:
+            return True
+        was_complete = replica.chain.complete
+        arrived = replica.chain.feed(value)
+        if arrived == "rewind":
+            return False
+        if arrived is not None:
+            self._apply(owner, replica, arrived, was_complete)
+        return True
+
+    def reset(self, partition: int) -> None:
+        """Forget a partition's rings; what is known of zombies is kept."""
+        for (kind, p), replica in self._replicas.items():
+            if p == partition:
+                replica.chain.rewind()
+                self._forget(kind, p, replica)
+
+    def _forget(self, kind: str, partition: int, replica: _Replica) -> None:
+        replica.clear()
+        self._drop_tables(kind)
+        if kind == catalog.LISTING.kind:
+            self._active = None
+        if kind == catalog.INDICATOR.kind:
+            self._indicators.clear(partition)
+        self.heads.pop((self._topics[kind].name, partition), None)
+        self.version += 1
+
+    def _drop_tables(self, kind: str) -> None:
+        for key in [k for k in self._tables if k[0] == kind]:
+            del self._tables[key]
+        self._stocks.pop(kind, None)
+
+    def _apply(
+        self, owner: tuple[str, int], replica: _Replica, arrived: ring.Arrived, whole: bool
+    ) -> None:
+        kind, partition = owner
+        body = arrived.body
+        if arrived.restart:
+            self._forget(kind, partition, replica)
+            whole = False
+        if body.catalogue != self._catalogue:
+            self.foreign = True
+            return
+        delta = ring.unpack_delta(body.delta)
+        replica.cells.add(delta, body.clock)
+        replica.cells.expire(body.clock)
+        entities = ring.decode_entities(body.entities)
+        self._take_entities(kind, partition, replica, entities)
+        if whole:
+            self._add_to_tables(kind, delta)
+        else:
+            # Until a whole lap has been read, slices bring what is not known yet.
+            replica.cells.replace_slice(
+                arrived.seq % SLOTS,
+                [(lv, i, ring.unpack_cells(*packed)) for lv, i, *packed in body.slice_cells],
+            )
+            self._take_entities(kind, partition, replica, ring.decode_entities(body.slice_entities))
+            self._drop_tables(kind)
+        self.heads[self._topics[kind].name, partition] = head.decode(body.head)
+        self.version += 1
+
+    def _take_entities(
+        self, kind: str, partition: int, replica: _Replica, entities: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        if kind == catalog.LISTING.kind:
+            listings = replica.listings
+            for key, value in entities:
+                if key[:1] != b"l":
+                    continue
+                active = view_part(value) if value else b""
+                if listings.get(key, b"") != active:
+                    self._active = None
+                    if active:
+                        listings[key] = active
+                    else:
+                        del listings[key]
+        elif kind == catalog.INDICATOR.kind:
+            for key, value in entities:
+                if value:
+                    self._indicators.put(partition, key, view_part(value))
+                else:
+                    self._indicators.remove(partition, key)
+
+    def _add_to_tables(self, kind: str, delta: Delta) -> None:
+        if not delta.panes.size:
+            return
+        now = delta.panes == STOCK
+        stocks = self._stocks.get(kind)
+        if stocks is not None and now.any():
+            stocks.add(_run(delta, now))
+        starts = delta.panes * PANE_MS
+        for (of, start, end), table in self._tables.items():
+            if of == kind:
+                inside = (starts >= start) & (starts < end) & ~now
+                if inside.any():
+                    table.add(_run(delta, inside))
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def clock_at(self, now: int) -> int:
+        """The system's clock: ``now``, or in an event system the highest ``time`` applied."""
+        if self.clock == "wall":
+            return now
+        return max((h.clock for h in self.heads.values() if h.clock), default=now)
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    def query(
+        self,
+        kpi: str,
+        *,
+        now: int,
+        window: str | None = None,
+        territory: str = "all",
+        by: str | None = None,
+        where: Mapping[str, str] | None = None,
+        as_of: int | None = None,
+    ) -> tuple[int, list[Row]]:
+        """(as_of ms, rows) of one KPI. Raises :class:`QueryError` naming the wrong parameter."""
+        question = ask(self.territories, kpi, window, territory, by, where or {})
+        clock = self.clock_at(now)
+        at = clock if as_of is None else as_of
+        if at > clock + FUTURE_MS:
+            raise QueryError("as_of", "expected at most 15 minutes after the clock")
+        return at, self._rows(question, at, clock)
+
+    def _rows(self, question: Question, at: int, clock: int) -> list[Row]:
+        kpi = question.kpi
+        if kpi.kind == "indicator":
+            return self._indicators.rows(question, at, clock)
+        if kpi.is_stock and at < clock - STOCK_LOOKBACK_MS:
+            raise QueryError("as_of", "expected at most 27 hours before the clock")
+        grouping = self._grouping(question)
+        where = question.where
+        if kpi.kind == "listing":
+            communes = [self._communes_of(label) for label in grouping.labels]
+            if question.level is None:
+                communes = [self._communes_of(Label(question.row.code, None))] * len(communes)
+            return evaluate_listings(
+                kpi, self._active_listings(), grouping, where, communes, self._is_commune
+            )
+        if kpi.kind == "stock":
+            return evaluate(kpi, self._select_stock, grouping, where, at)
+        start, end = bounds(question.window, at)
+        return evaluate(kpi, self._selector(start, end, clock), grouping, where, at)
+
+    def _selector(self, start: int, end: int, clock: int) -> Callable[[Fact], Cells]:
+        def select(fact: Fact) -> Cells:
+            table = self._window(fact.topic.kind, start, end, clock)
+            return table.select(fact.base, (fact.number + 1) << 58)
+
+        return select
+
+    def _window(self, kind: str, start: int, end: int, clock: int) -> Block:
+        key = (kind, start, end)
+        table = self._tables.get(key)
+        if table is not None:
+            self._tables.move_to_end(key)
+            return table
+        panes = cover(start, end, clock)
+        if panes is None:
+            raise QueryError(
+                "as_of", "the window's start or end lies on no boundary of a pane still kept"
+            )
+        runs: list[Cells] = []
+        for (of, _), replica in self._replicas.items():
+            if of != kind:
+                continue
+            for level, first, last in panes:
+                for index in range(first, last):
+                    block = replica.cells.block(level, index)
+                    if block is not None:
+                        runs.extend(block.runs)
+        table = Block(merge(runs))
+        self._tables[key] = table
+        while len(self._tables) > _TABLES_KEPT:
+            self._tables.popitem(last=False)
+        return table
+
+    def _select_stock(self, fact: Fact) -> Cells:
+        kind = fact.topic.kind
+        table = self._stocks.get(kind)
+        if table is None:
+            runs = [
+                run
+                for (of, _), replica in self._replicas.items()
+                if of == kind
+                for _, block in replica.cells.blocks(STOCK_LEVEL)
+                for run in block.runs
+            ]
+            table = self._stocks[kind] = Block(merge(runs))
+        return table.select(fact.base, (fact.number + 1) << 58)
+
+    def _active_listings(self) -> NDArray[np.void]:
+        if self._active is None:
+            packed = b"".join(
+                b"".join(replica.listings.values())
+                for (kind, _), replica in self._replicas.items()
+                if kind == catalog.LISTING.kind
+            )
+            self._active = np.frombuffer(packed, dtype=ACTIVE)
+        return self._active
+
+    def _communes_of(self, label: Label) -> int:
+        row = self.territories.row(label.territory)
+        if row is None or not row.known:
+            return 0
+        at = self.territories.at_level[row.level]
+        return int((self._is_commune & (at == row.index)).sum())
+
+    def _grouping(self, question: Question) -> Grouping:
+        territories = self.territories
+        row = question.row
+        inside = territories.at_level[row.level] == row.index
+        if question.level is not None:
+            children = territories.children(row, question.level)
+            position = np.full(len(territories.rows), -1, dtype=np.int64)
+            for i, child in enumerate(children):
+                position[child.index] = i
+            at = territories.at_level[question.level]
+            group_of = np.where(inside & (at >= 0), position[np.maximum(at, 0)], -1)
+            labels = [Label(c.code, c.code, always=c.known) for c in children]
+            return Grouping(labels, lambda fact, codes: group_of[territory_of(codes)])
+        if question.dimensions:
+            return self._by_dimensions(question, inside)
+        group_of = np.where(inside, 0, -1)
+        return Grouping([Label(row.code, None)], lambda fact, codes: group_of[territory_of(codes)])
+
+    @staticmethod
+    def _by_dimensions(question: Question, inside: NDArray[np.bool_]) -> Grouping:
+        kpi, names = question.kpi, question.dimensions
+        fact = _fact_of(kpi)
+        enums = [fact.fields[name].values for name in names]
+        code = question.row.code
+        labels = [Label(code, "|".join(combination)) for combination in product(*enums)]
+
+        def assign(fact: Fact, codes: Ints) -> Ints:
+            group = field_of(fact, names[0], codes)
+            for name, enum in zip(names[1:], enums[1:], strict=True):
+                group = group * len(enum) + field_of(fact, name, codes)
+            return np.where(inside[territory_of(codes)], group, -1)
+
+        return Grouping(labels, assign)
+
+    # --- series ---------------------------------------------------------------------------------
+
+    def series(
+        self,
+        kpi: str,
+        *,
+        now: int,
+        start: int,
+        end: int,
+        step_ms: int,
+        window: str | None = None,
+        territory: str = "all",
+        by: str | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> list[tuple[int, list[Row]]]:
+        """(as_of ms, rows) at every step of [start, end]. Stock KPIs come from minute samples."""
+        question = ask(self.territories, kpi, window, territory, by, where or {})
+        clock = self.clock_at(now)
+        if end > clock + FUTURE_MS:
+            raise QueryError("to", "expected at most 15 minutes after the clock")
+        steps = range(start, end + 1, step_ms)
+        if question.kpi.is_stock:
+            if start < clock - STOCK_LOOKBACK_MS:
+                raise QueryError("from", "stock KPIs reach back 27 hours")
+            return [(at, self._sampled(question, at, clock)) for at in steps]
+        try:
+            return [(at, self._rows(question, at, clock)) for at in steps]
+        except QueryError as error:
+            if error.parameter == "as_of":
+                raise QueryError(
+                    "from", f"{error.detail}; take a later from or a wider step"
+                ) from (error)
+            raise
+
+    def _sampled(self, question: Question, at: int, clock: int) -> list[Row]:
+        if at // MINUTE_MS >= clock // MINUTE_MS:
+            return self._rows(question, at, clock)
+        if question.where or question.level is not None:
+            raise QueryError("by", "the past of stock KPIs is kept by dimension only")
+        key = (question.kpi.name, question.row.code, ",".join(question.dimensions))
+        if not self._samples.asked(key) and question.row.level == "commune":
+            raise QueryError("territory", "the past of stock KPIs is kept down to districts")
+        labels = self._grouping(question).labels
+        rows = self._samples.get(at // MINUTE_MS, key)
+        if rows is None:
+            return [Row(label.territory, label.by, None, None, None, None) for label in labels]
+        return [
+            Row(label.territory, label.by, top, None, None, top)
+            if bottom < 0
+            else Row(
+                label.territory, label.by, top / bottom if bottom else None, top, bottom, bottom
+            )
+            for label, (top, bottom) in zip(labels, rows, strict=True)
+        ]
+
+    def sample(self, now: int) -> None:
+        """Keep the stock KPIs of this minute (once a minute; further calls do nothing)."""
+        clock = self.clock_at(now)
+        minute = clock // MINUTE_MS
+        if not self._samples.begin(minute):
+            return
+        for kpi in CATALOGUE.values():
+            if not kpi.is_stock:
+                continue
+            for row in self.territories.rows:
+                if row.level not in _SAMPLED_LEVELS:
+                    continue
+                self._sample(minute, clock, kpi, row.code, None)
+                if row.level != "district" and row.known:
+                    for dimension in kpi.dimensions:
+                        self._sample(minute, clock, kpi, row.code, dimension)
+
+    def _sample(self, minute: int, clock: int, kpi: Kpi, territory: str, by: str | None) -> None:
+        question = ask(self.territories, kpi.name, None, territory, by, {})
+        pairs = [
+            (int(r.value or 0), -1)
+            if r.denominator is None
+            else (int(r.numerator or 0), int(r.denominator))
+            for r in self._rows(question, clock, clock)
+        ]
+        self._samples.put(minute, (kpi.name, territory, by or ""), pairs)
+
+    # --- indicators -----------------------------------------------------------------------------
+
+    def indicators(self, now: int) -> list[dict[str, object]]:
+        """The latest period of each series with value, target, gap and age."""
+        return self._indicators.latest(self.clock_at(now))
+
+
+def _sampled_row(label: Label, top: int, bottom: int) -> Row:
+    if bottom < 0:
+        return Row(label.territory, label.by, top, None, None, top)
+    value = top / bottom if bottom else None
+    return Row(label.territory, label.by, value, top, bottom, bottom)
+
+
+def _fact_of(kpi: Kpi) -> Fact:
+    return ECO_CREATED if kpi.numerator is None else kpi.numerator.fact
+
+
+def _run(delta: Delta, mask: NDArray[np.bool_]) -> Cells:
+    return merge([Cells(delta.codes[mask], delta.n[mask], delta.s[mask])])

@@ -1,0 +1,282 @@
+"""Joint cells by pane: the additive store behind every windowed KPI and every stock.
+
+A cell is ``code -> (n, s)`` in a pane of a level; panes of 10 s, 1 min, 1 h and one local day are
+kept for as long as contract section 4 promises (plus the slack that lets any promised boundary be
+put together from them). Cells are only ever added to, so a block is a short list of sorted runs
+that are merged when they have grown: nothing is looked up in the hot path.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.calendar_day import DAY_MS, OFFSET_MS
+from services.core.contributions import PANE_MS, STOCK
+
+Ints = NDArray[np.int64]
+
+HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+
+
+class Level(NamedTuple):
+    """A pane length: panes of ``size`` ms start at multiples of it, shifted back by ``offset``.
+
+    ``promised`` ms back from the clock a boundary may lie; ``kept`` is how long panes stay.
+    """
+
+    size: int
+    offset: int
+    promised: int
+    kept: int
+
+
+LEVELS = (
+    Level(PANE_MS, 0, 3 * HOUR_MS, 3 * HOUR_MS + 2 * MINUTE_MS),
+    Level(MINUTE_MS, 0, 27 * HOUR_MS, 28 * HOUR_MS + MINUTE_MS),
+    Level(HOUR_MS, 0, 40 * DAY_MS, 41 * DAY_MS + HOUR_MS),
+    Level(DAY_MS, OFFSET_MS, 400 * DAY_MS, 401 * DAY_MS),
+)
+#: The level of what is true now: no panes, spread over the slots by code.
+STOCK_LEVEL = len(LEVELS)
+SLOTS = 256
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Cells(NamedTuple):
+    """Parallel arrays: sorted codes, counts and sums."""
+
+    codes: Ints
+    n: Ints
+    s: Ints
+
+
+_EMPTY = np.empty(0, dtype=np.int64)
+NO_CELLS = Cells(_EMPTY, _EMPTY, _EMPTY)
+
+
+def merge(runs: Iterable[Cells]) -> Cells:
+    """One sorted run with a cell per code; cells that came to nothing are left out."""
+    parts = [r for r in runs if r.codes.size]
+    if not parts:
+        return NO_CELLS
+    codes = np.concatenate([r.codes for r in parts])
+    order = np.argsort(codes, kind="stable")
+    codes = codes[order]
+    first = np.empty(codes.size, dtype=np.bool_)
+    first[0] = True
+    np.not_equal(codes[1:], codes[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    n = np.add.reduceat(np.concatenate([r.n for r in parts])[order], starts)
+    s = np.add.reduceat(np.concatenate([r.s for r in parts])[order], starts)
+    codes = codes[starts]
+    live = (n != 0) | (s != 0)
+    if live.all():
+        return Cells(codes, n, s)
+    return Cells(codes[live], n[live], s[live])
+
+
+class Block:
+    """The cells of one pane (or of one window): a big sorted run and the small ones since."""
+
+    __slots__ = ("_pending", "runs")
+
+    def __init__(self, run: Cells | None = None) -> None:
+        self.runs: list[Cells] = [] if run is None else [run]
+        self._pending = 0
+
+    def add(self, run: Cells) -> None:
+        """Add a sorted run; merging is put off until it pays."""
+        runs = self.runs
+        runs.append(run)
+        if len(runs) == 1:
+            return
+        self._pending += run.codes.size
+        if len(runs) > 64 or (len(runs) > 8 and self._pending * 4 > runs[0].codes.size):
+            self.compact()
+
+    def compact(self) -> Cells:
+        """Merge all runs into one and return it."""
+        if len(self.runs) != 1:
+            self.runs = [merge(self.runs)]
+        self._pending = 0
+        return self.runs[0]
+
+    def select(self, low: int, high: int) -> Cells:
+        """The cells with ``low <= code < high``; a code may appear more than once."""
+        parts = []
+        for codes, n, s in self.runs:
+            a, b = np.searchsorted(codes, (low, high))
+            if a < b:
+                parts.append((codes[a:b], n[a:b], s[a:b]))
+        if not parts:
+            return NO_CELLS
+        if len(parts) == 1:
+            return Cells(*parts[0])
+        return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+class Delta(NamedTuple):
+    """A change: cells with the 10-second pane of each (``STOCK`` for what is true now)."""
+
+    panes: Ints
+    codes: Ints
+    n: Ints
+    s: Ints
+
+
+def _sorted(codes: Ints, n: Ints, s: Ints) -> Cells:
+    order = np.argsort(codes, kind="stable")
+    return Cells(codes[order], n[order], s[order])
+
+
+def slot_of(level: int, index: int) -> int:
+    """The slot of the ring that carries a block's slice."""
+    return (index + 61 * level) % SLOTS
+
+
+def by_pane(panes: Ints, codes: Ints, n: Ints, s: Ints) -> Iterator[tuple[int, Cells]]:
+    """Split parallel arrays by pane, each part as a sorted run."""
+    if panes.size == 0:
+        return
+    if panes[0] == panes[-1] and (panes == panes[0]).all():
+        yield int(panes[0]), _sorted(codes, n, s)
+        return
+    order = np.lexsort((codes, panes))
+    panes, codes, n, s = panes[order], codes[order], n[order], s[order]
+    cuts = np.flatnonzero(panes[1:] != panes[:-1]) + 1
+    start = 0
+    for end in [*cuts.tolist(), panes.size]:
+        yield int(panes[start]), Cells(codes[start:end], n[start:end], s[start:end])
+        start = end
+
+
+class PaneStore:
+    """All blocks of one source partition, spread over the slots of the ring."""
+
+    def __init__(self) -> None:
+        self._slots: list[dict[tuple[int, int], Block]] = [{} for _ in range(SLOTS)]
+        self._expired_at = -1
+
+    def block(self, level: int, index: int) -> Block | None:
+        """The block of a pane index (start + offset, divided by the size), or None."""
+        return self._slots[slot_of(level, index)].get((level, index))
+
+    def add(self, delta: Delta, clock: int) -> None:
+        """Add a change at every level whose pane is still kept at ``clock`` (ms)."""
+        panes = delta.panes
+        if panes.size == 0:
+            return
+        now = panes == STOCK
+        if now.any():
+            codes = delta.codes[now]
+            slots = (codes.astype(np.uint64) * _SPREAD >> np.uint64(56)).astype(np.int64)
+            for index, run in by_pane(slots, codes, delta.n[now], delta.s[now]):
+                self._add(STOCK_LEVEL, index, run)
+            keep = ~now
+            delta = Delta(panes[keep], delta.codes[keep], delta.n[keep], delta.s[keep])
+            panes = delta.panes
+        for number, level in enumerate(LEVELS):
+            indices = (panes * PANE_MS + level.offset) // level.size
+            oldest = _oldest(level, clock)
+            if panes.size and indices.min() < oldest:
+                keep = indices >= oldest
+                parts = by_pane(indices[keep], delta.codes[keep], delta.n[keep], delta.s[keep])
+            else:
+                parts = by_pane(indices, delta.codes, delta.n, delta.s)
+            for index, run in parts:
+                self._add(number, index, run)
+
+    def _add(self, level: int, index: int, run: Cells) -> None:
+        blocks = self._slots[slot_of(level, index)]
+        block = blocks.get((level, index))
+        if block is None:
+            blocks[level, index] = Block(run)
+        else:
+            block.add(run)
+
+    def expire(self, clock: int) -> None:
+        """Drop the panes that are no longer kept at ``clock`` (ms); cheap to call often."""
+        tick = clock // PANE_MS
+        if tick == self._expired_at:
+            return
+        self._expired_at = tick
+        oldest = [_oldest(level, clock) for level in LEVELS]
+        for blocks in self._slots:
+            gone = [k for k in blocks if k[0] < STOCK_LEVEL and k[1] < oldest[k[0]]]
+            for key in gone:
+                del blocks[key]
+
+    def slice(self, slot: int) -> list[tuple[int, int, Cells]]:
+        """All blocks of one slot as (level, index, cells); empty ones are dropped."""
+        out = []
+        for key, block in list(self._slots[slot].items()):
+            cells = block.compact()
+            if cells.codes.size:
+                out.append((*key, cells))
+            else:
+                del self._slots[slot][key]
+        return out
+
+    def replace_slice(self, slot: int, blocks: Iterable[tuple[int, int, Cells]]) -> None:
+        """Put the blocks of one slot in place of what is there."""
+        self._slots[slot] = {(level, index): Block(cells) for level, index, cells in blocks}
+
+    def blocks(self, level: int) -> Iterator[tuple[int, Block]]:
+        """All blocks of a level as (pane index, block), in no order."""
+        for slot in self._slots:
+            for (at, index), block in slot.items():
+                if at == level:
+                    yield index, block
+
+    @property
+    def size(self) -> int:
+        """How many blocks are kept."""
+        return sum(map(len, self._slots))
+
+
+def _oldest(level: Level, clock: int) -> int:
+    """The oldest pane index that is kept at a level."""
+    return (clock - level.kept + level.offset) // level.size
+
+
+def boundary_kept(at: int, clock: int) -> int | None:
+    """The finest level that has a promised pane boundary at an instant (ms), or None."""
+    for number, level in enumerate(LEVELS):
+        if (at + level.offset) % level.size == 0 and at >= clock - level.promised:
+            return number
+    return None
+
+
+def cover(start: int, end: int, clock: int) -> list[tuple[int, int, int]] | None:
+    """The panes that make up [start, end) ms, as (level, first index, last index + 1) ranges.
+
+    Coarse panes are taken where they fit. None where a boundary is no longer (or never was) one of
+    a kept pane.
+    """
+    if start >= end:
+        return []
+    if boundary_kept(start, clock) is None or boundary_kept(end, clock) is None:
+        return None
+    out: list[tuple[int, int, int]] = []
+    if _cover(start, end, clock, len(LEVELS) - 1, out):
+        return out
+    return None
+
+
+def _cover(start: int, end: int, clock: int, number: int, out: list[tuple[int, int, int]]) -> bool:
+    if start >= end:
+        return True
+    if number < 0:
+        return False
+    level = LEVELS[number]
+    first = -(-(start + level.offset) // level.size)
+    last = (end + level.offset) // level.size
+    if first >= last or first < _oldest(level, clock):
+        return _cover(start, end, clock, number - 1, out)
+    out.append((number, first, last))
+    return _cover(start, first * level.size - level.offset, clock, number - 1, out) and _cover(
+        last * level.size - level.offset, end, clock, number - 1, out
+    )

@@ -1,0 +1,532 @@
+"""The fold: one :class:`PartitionState` per source partition, (state, records) -> state.
+
+Everything that decides a number or an outcome happens here, with time as an argument that the
+records bring. Laws (contract section 4, docs/architecture.md): the highest revision counts, of
+equal ones the lowest offset; every record read gets exactly one outcome; contributions of the old
+state are taken away and those of the new one added, so order, redelivery and replay change nothing.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from struct import Struct as Layout
+from zlib import crc32
+
+import numpy as np
+import xxhash
+
+from schemas import catalog, codec, v1
+from services.core import facts, head, ring, series
+from services.core.contributions import (
+    PANE_MS,
+    STOCK,
+    Contribution,
+    case_contributions,
+    listing_base,
+    listing_contributions,
+    order_contributions,
+    report_contributions,
+)
+from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT
+from services.core.head import Head, UrgentReport
+from services.core.panes import SLOTS, Delta, PaneStore
+from services.core.record import Clock, Record, arrival_ms
+from services.core.territory import Territories
+
+EXPIRED_AFTER_MS = 400 * 86_400_000
+LATE_MS = 10 * 60_000
+VERY_LATE_MS = 86_400_000
+_PURGE_EVERY_MS = 10 * 60_000
+
+# Entity: revision, digest, time (ms), number of contributions; then the contributions; then what
+# the view reads of it (an active listing, an indicator period).
+ENTITY = Layout("<qQqB")
+_CELL = Layout("<iqq")
+_CELLS = [Layout("<" + "iqq" * count) for count in range(32)]
+#: An active listing: packed territory and dimensions, store, OCOP product (0: none), out of stock.
+ACTIVE_LISTING = Layout("<qQQB")
+OCOP_STARS = 3
+
+
+class CatalogueChanged(Exception):
+    """The ring was written by another version of the KPI catalogue or of the territories."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record for the dead-letter topic: the original key, bytes and headers, and why."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    reason: str
+
+
+def catalogue_digest(territories: Territories) -> str:
+    """Changes when packed cells would mean something else: then the state is refolded."""
+    text = repr(
+        [
+            (f.number, f.name, [(x.name, x.shift, x.bits, x.values) for x in f.fields.values()])
+            for f in facts.FACTS.values()
+        ]
+    )
+    return hashlib.sha256(f"1|{text}|{territories.digest}".encode()).hexdigest()[:16]
+
+
+def view_part(value: bytes) -> bytes:
+    """What the view reads of an entity: the bytes behind its contributions."""
+    return value[ENTITY.size + value[ENTITY.size - 1] * _CELL.size :]
+
+
+class PartitionState:
+    """Everything known from one partition of one source topic, and nothing shared."""
+
+    def __init__(
+        self,
+        topic: catalog.Topic,
+        partition: int,
+        partitions: int,
+        *,
+        clock: Clock,
+        territories: Territories,
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self._partitions = partitions
+        self._wall = clock == "wall"
+        self._territories = territories
+        self._is_unknown: list[bool] = territories.is_unknown.tolist()
+        self._province_code = self._province_codes(territories)
+        self._catalogue = catalogue_digest(territories)
+        self._clear()
+        self._epoch = 0
+        self._continues = (0, -1)
+        self._epoch_first_seq = 0
+        self._old_keys: list[bytes] = []
+
+    def _clear(self) -> None:
+        self.fence = -1
+        #: Wall system: the highest arrival. Event system: the highest ``time`` applied. In ms.
+        self.clock = 0
+        self._arrival = 0
+        self._seq = -1
+        self._entities: list[dict[bytes, bytes]] = [{} for _ in range(SLOTS)]
+        self._cells = PaneStore()
+        self._added: dict[int, dict[int, int]] = {}
+        self._sums: dict[int, dict[int, int]] = {}
+        self._dirty: dict[bytes, None] = {}
+        self._head = Head()
+        self._flushed_fence = -1
+        self._latest: dict[bytes, tuple[int, int]] = {}
+        self._expiry: dict[int, list[bytes]] = {}
+        self._purged_at = 0
+
+    @staticmethod
+    def _province_codes(territories: Territories) -> list[str]:
+        at = territories.at_level["province"].tolist()
+        return [territories.rows[i].code if i >= 0 else "unknown" for i in at]
+
+    # --- the fold -------------------------------------------------------------------------------
+
+    def fold(self, records: Sequence[Record]) -> list[DeadLetter]:
+        """Absorb records in offset order; those at or below the fence are skipped, not counted.
+
+        Returns the dead letters that must be acknowledged before the next flush is sent.
+        """
+        dead: list[DeadLetter] = []
+        outcomes = self._head.outcomes
+        wall = self._wall
+        fence = self.fence
+        absorb = self._absorb
+        for record in records:
+            offset = record.offset
+            if offset <= fence:
+                continue
+            arrival = record.timestamp if wall else arrival_ms(record, "event")
+            if arrival > self._arrival:
+                self._arrival = arrival
+                if wall:
+                    self.clock = arrival
+            outcome = absorb(record, arrival, dead)
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            self.fence = fence = offset
+        if self._latest and self._arrival >= self._purged_at + _PURGE_EVERY_MS:
+            self._purge(self._arrival)
+        return dead
+
+    def _absorb(self, record: Record, arrival: int, dead: list[DeadLetter]) -> str:
+        key = record.key
+        checked = key is not None and key in self._entities[crc32(key) % SLOTS]
+        event = codec.decode(
+            self.topic,
+            key,
+            record.value,
+            self.partition,
+            self._partitions,
+            arrival,
+            check_partition=not checked,
+        )
+        if isinstance(event, codec.Rejected):
+            self._reject(record, event, dead)
+            return "rejected"
+        count = self._head.source(event.source).outcomes
+        outcome = self._decide(event, key or b"", arrival)
+        count[outcome] = count.get(outcome, 0) + 1
+        return outcome
+
+    def _reject(self, record: Record, why: codec.Rejected, dead: list[DeadLetter]) -> None:
+        reasons = self._head.reasons
+        reasons[why.reason] = reasons.get(why.reason, 0) + 1
+        count = self._head.source(why.source or "unreadable")
+        count.reasons[why.reason] = count.reasons.get(why.reason, 0) + 1
+        count.outcomes["rejected"] = count.outcomes.get("rejected", 0) + 1
+        headers = [
+            *(record.headers or ()),
+            ("ioc-reason", why.reason.encode()),
+            ("ioc-detail", why.detail.encode(errors="replace")),
+            ("ioc-topic", self.topic.name.encode()),
+            ("ioc-partition", str(self.partition).encode()),
+            ("ioc-offset", str(record.offset).encode()),
+        ]
+        dead.append(DeadLetter(record.key, record.value, headers, why.reason))
+
+    def _decide(self, event: v1.Event, key: bytes, arrival: int) -> str:
+        time = event.time
+        if time < arrival - EXPIRED_AFTER_MS:
+            return "expired"
+        data = event.data
+        period: series.Period | None = None
+        kind = type(data)
+        if kind is v1.Listing:
+            key = b"l%d:%b%b" % (len(key), key, data.listing_id.encode())  # type: ignore[union-attr]
+        elif kind is v1.Order:
+            key = b"o%d:%b%b" % (len(key), key, data.order_id.encode())  # type: ignore[union-attr]
+        elif isinstance(data, v1.Indicator):
+            period = series.period_of(data, data.series_key, time)
+            series_key = key
+            key = b"%b\0%d" % (key, period.start)
+            latest = self._latest.get(series_key)
+            if (
+                latest is not None
+                and period.kept_until < arrival
+                and period.start != latest[1]
+                and period.order <= latest
+            ):
+                return "expired"
+        shard = self._entities[crc32(key) % SLOTS]
+        old = shard.get(key)
+        digest = codec.digest(data)
+        if old is not None:
+            revision, known_digest, _, old_count = ENTITY.unpack_from(old)
+            if data.revision < revision:
+                return "stale"
+            if data.revision == revision:
+                return "duplicate" if digest == known_digest else "conflict"
+        else:
+            old_count = 0
+        extra = b""
+        territories = self._territories
+        new: list[Contribution] = []
+        if isinstance(data, v1.AdminCase):
+            new = case_contributions(data, territories)
+        elif isinstance(data, v1.FieldReport):
+            new = report_contributions(data, territories)
+            if data.priority == "urgent" or self._head.urgent:
+                self._note_urgent(data)
+        elif isinstance(data, v1.Order):
+            new = order_contributions(data, territories)
+        elif isinstance(data, v1.Listing):
+            base = listing_base(data, territories)
+            new = listing_contributions(data, base)
+            if data.active:
+                extra = _active_listing(data, base)
+        elif period is not None:
+            extra = series.encode(period)
+            self._note_period(series_key, key, period)
+        if old_count and old is not None:
+            flat = _CELLS[old_count].unpack_from(old, ENTITY.size)
+            triples = iter(flat)
+            before = list(zip(triples, triples, triples, strict=True))
+            if before != new:
+                known = set(before)
+                wanted = set(new)
+                for contribution in wanted - known:
+                    self._contribute(contribution, 1)
+                for contribution in known - wanted:
+                    self._contribute(contribution, -1)
+        else:
+            for contribution in new:
+                self._contribute(contribution, 1)
+        shard[key] = (
+            ENTITY.pack(data.revision, digest, time, len(new))
+            + _CELLS[len(new)].pack(*(x for cell in new for x in cell))
+            + extra
+        )
+        self._dirty[key] = None
+        self._applied(
+            new[0][1] >> TERRITORY_SHIFT & TERRITORY_MASK
+            if period is None
+            else territories.of_code(period.territory),
+            time,
+            arrival,
+        )
+        return "applied"
+
+    def _contribute(self, contribution: Contribution, sign: int) -> None:
+        pane, code, s = contribution
+        cells = self._added.get(pane)
+        if cells is None:
+            cells = self._added[pane] = {}
+        cells[code] = cells.get(code, 0) + sign
+        if s:
+            sums = self._sums.get(pane)
+            if sums is None:
+                sums = self._sums[pane] = {}
+            sums[code] = sums.get(code, 0) + sign * s
+
+    def _applied(self, row: int, time: int, arrival: int) -> None:
+        about = self._head
+        if about.event_time is None or time > about.event_time:
+            about.event_time = int(time)
+        if not self._wall and time > self.clock:
+            self.clock = int(time)
+        province = self._province_code[row]
+        if arrival > about.feeds.get(province, -1):
+            about.feeds[province] = arrival
+        if self._is_unknown[row]:
+            about.unknown += 1
+        lateness = arrival - time
+        if lateness > LATE_MS:
+            if lateness > VERY_LATE_MS:
+                about.very_late += 1
+            else:
+                about.late += 1
+
+    def _note_urgent(self, d: v1.FieldReport) -> None:
+        urgent = self._head.urgent
+        province = d.province_code if d.province_code in self._territories.provinces else "unknown"
+        reports = [r for r in urgent.get(province, ()) if r.report_id != d.report_id]
+        if d.priority == "urgent":
+            reports.append(_urgent(d, province))
+        urgent[province] = nlargest(
+            head.URGENT_KEPT, reports, key=lambda r: (r.reported_at, r.report_id)
+        )
+
+    # --- indicator periods ----------------------------------------------------------------------
+
+    def _note_period(self, series_key: bytes, key: bytes, period: series.Period) -> None:
+        latest = self._latest.get(series_key)
+        # A revision may move the end of the latest period back: it stays the latest.
+        if latest is None or period.order > latest or period.start == latest[1]:
+            self._latest[series_key] = period.order
+        self._expiry.setdefault(period.kept_until // _PURGE_EVERY_MS, []).append(key)
+
+    def _purge(self, arrival: int) -> None:
+        """Forget the periods that are no longer kept, but never the latest of a series."""
+        self._purged_at = arrival
+        now = arrival // _PURGE_EVERY_MS
+        for bucket in [b for b in self._expiry if b < now]:
+            for key in self._expiry.pop(bucket):
+                shard = self._entities[crc32(key) % SLOTS]
+                value = shard.get(key)
+                if value is None:
+                    continue
+                period = series.decode(view_part(value))
+                if period.kept_until >= arrival:
+                    continue  # a later revision moved its end and stands in a later bucket
+                series_key = key.rpartition(b"\0")[0]
+                if self._latest[series_key][1] == period.start:
+                    self._expiry.setdefault(now, []).append(key)
+                    continue
+                del shard[key]
+                self._dirty[key] = None
+
+    # --- the ring -------------------------------------------------------------------------------
+
+    @property
+    def dirty(self) -> bool:
+        """Something moved since the last flush, if only the fence."""
+        return self.fence != self._flushed_fence or bool(self._dirty)
+
+    @property
+    def read(self) -> int:
+        """Records read so far: the sum of all outcomes."""
+        return self._head.read
+
+    def open_epoch(self, owner: int) -> None:
+        """Become the owner: ``owner`` (48 bits) makes the epoch unlike any other of its number.
+
+        To be called once, before the first fold. The epoch names the flush it continues.
+        """
+        number = (self._epoch >> 48) + 1
+        self._continues = (self._epoch, self._seq)
+        self._epoch = number << 48 | (owner & 0xFFFF_FFFF_FFFF)
+        self._epoch_first_seq = self._seq + 1
+        self._flushed_fence = -2  # the first flush says who owns the partition now
+
+    def flush(self) -> ring.Flush:
+        """One flush of all that moved, atomically; afterwards nothing is dirty.
+
+        Raises RuntimeError before :meth:`open_epoch`.
+        """
+        if not self._epoch:
+            raise RuntimeError("open_epoch() first")
+        self._seq += 1
+        slot = self._seq % SLOTS
+        delta = self._take_delta()
+        self._cells.add(delta, self.clock)
+        self._cells.expire(self.clock)
+        entities: list[bytes] = []
+        for key in self._dirty:
+            entities += (key, self._entities[crc32(key) % SLOTS].get(key, b""))
+        self._dirty.clear()
+        self._head.fence = self.fence
+        self._head.clock = self.clock
+        self._flushed_fence = self.fence
+        body = ring.Body(
+            self._catalogue,
+            self._continues,
+            self.fence,
+            self.clock,
+            self._arrival,
+            head.encode(self._head),
+            ring.pack_delta(delta),
+            entities,
+            [(lv, i, *ring.pack_cells(cells)) for lv, i, cells in self._cells.slice(slot)],
+            [x for pair in self._entities[slot].items() for x in pair],
+        )
+        return ring.encode(self.topic.kind, self.partition, self._epoch, self._seq, body)
+
+    def _take_delta(self) -> Delta:
+        panes: list[int] = []
+        codes: list[int] = []
+        counts: list[int] = []
+        sums: list[int] = []
+        for pane, cells in self._added.items():
+            of_pane = self._sums.get(pane)
+            for code, n in cells.items():
+                s = of_pane.get(code, 0) if of_pane else 0
+                if n or s:
+                    panes.append(pane)
+                    codes.append(code)
+                    counts.append(n)
+                    sums.append(s)
+        self._added = {}
+        self._sums = {}
+        return Delta(
+            np.array(panes, dtype=np.int64),
+            np.array(codes, dtype=np.int64),
+            np.array(counts, dtype=np.int64),
+            np.array(sums, dtype=np.int64),
+        )
+
+    def tombstones(self) -> list[bytes]:
+        """Keys of older epochs that nothing needs any more, once; mostly empty."""
+        if not self._old_keys or self._seq - self._epoch_first_seq < SLOTS:
+            return []
+        keys, self._old_keys = self._old_keys, []
+        return keys
+
+    def _apply(self, arrived: ring.Arrived) -> None:
+        body = arrived.body
+        if body.catalogue != self._catalogue:
+            raise CatalogueChanged(f"{self.topic.name}/{self.partition}")
+        slot = arrived.seq % SLOTS
+        self._cells.add(ring.unpack_delta(body.delta), body.clock)
+        self._cells.expire(body.clock)
+        self._cells.replace_slice(
+            slot, [(lv, i, ring.unpack_cells(*packed)) for lv, i, *packed in body.slice_cells]
+        )
+        self._entities[slot].clear()
+        for key, value in ring.decode_entities(body.slice_entities):
+            self._entities[slot][key] = value
+        for key, value in ring.decode_entities(body.entities):
+            shard = self._entities[crc32(key) % SLOTS]
+            if value:
+                shard[key] = value
+            else:
+                shard.pop(key, None)
+        self.fence = body.fence
+        self.clock = body.clock
+        self._arrival = body.arrival
+        self._seq = arrived.seq
+        self._epoch = arrived.epoch
+        self._head = head.decode(body.head)
+        self._flushed_fence = self.fence
+
+    def _index_periods(self) -> None:
+        for shard in self._entities:
+            for key, value in shard.items():
+                period = series.decode(view_part(value))
+                series_key = key.rpartition(b"\0")[0]
+                if self._latest.get(series_key, (-(2**63), 0)) < period.order:
+                    self._latest[series_key] = period.order
+                self._expiry.setdefault(period.kept_until // _PURGE_EVERY_MS, []).append(key)
+
+
+def _urgent(d: v1.FieldReport, province: str) -> UrgentReport:
+    return UrgentReport(
+        report_id=d.report_id,
+        province_code=province,
+        district_code=d.district_code,
+        commune_code=d.commune_code,
+        category=d.category,
+        status=d.status,
+        reported_at=int(d.reported_at),
+        due_at=None if d.due_at is None else int(d.due_at),
+        lat=d.lat,
+        lon=d.lon,
+    )
+
+
+def _active_listing(d: v1.Listing, base: int) -> bytes:
+    product = (
+        xxhash.xxh64_intdigest(d.product_key.encode()) or 1 if d.ocop_stars >= OCOP_STARS else 0
+    )
+    return ACTIVE_LISTING.pack(
+        base, xxhash.xxh64_intdigest(d.store_id.encode()), product, 1 if d.stock == 0 else 0
+    )
+
+
+def restore(
+    topic: catalog.Topic,
+    partition: int,
+    partitions: int,
+    records: Iterable[tuple[bytes, bytes | None]],
+    *,
+    clock: Clock,
+    territories: Territories,
+) -> PartitionState:
+    """Rebuild a state from the partial topic.
+
+    ``records`` are all (key, value) of the partial topic's partition of the same number, in offset
+    order; those of other source topics are left out. An empty ring gives an empty state.
+    Raises :class:`ring.RingGap` where no complete chain is there, :class:`CatalogueChanged` where
+    it was written by another catalogue: both call for a refold from the source log.
+    """
+    mine = [r for r in records if ring.key_owner(r[0]) == (topic.kind, partition)]
+    state = PartitionState(topic, partition, partitions, clock=clock, territories=territories)
+    chain = ring.Chain()
+    for arrived in ring.follow(chain, topic.kind, partition, mine):
+        state._apply(arrived)
+    if not chain.empty and not chain.complete:
+        raise ring.RingGap(
+            f"{topic.name}/{partition}: only {chain.run} of {SLOTS} flushes follow one another"
+        )
+    if topic is catalog.INDICATOR:
+        state._index_periods()
+    state._old_keys = sorted({key for key, value in mine if value is not None})
+    return state
+
+
+__all__ = [
+    "PANE_MS",
+    "STOCK",
+    "CatalogueChanged",
+    "DeadLetter",
+    "PartitionState",
+    "catalogue_digest",
+    "restore",
+    "view_part",
+]
