@@ -7,7 +7,7 @@ and what was expected, never a value (values may hold personal data).
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -46,6 +46,7 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EXPECTED_INSTANT = "Expected an RFC 3339 time with an offset"
 # Texts repeat: every revision carries the times of the earlier ones.
 _INSTANTS: dict[str, Instant] = {}
 _INSTANT_LIMIT = 1 << 16
@@ -56,17 +57,14 @@ def parse_instant(text: str) -> Instant:
 
     Raises ValueError with a message that does not repeat the text.
     """
-    known = _INSTANTS.get(text)
-    if known is not None:
-        return known
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise ValueError("Expected an RFC 3339 time with an offset")
+        raise ValueError(_EXPECTED_INSTANT)
     day, hour, minute, second, fraction, sign, off_hour, off_minute = match.groups()
     try:
         days = date.fromisoformat(day).toordinal() - _EPOCH_DAY
     except ValueError:
-        raise ValueError("Expected an RFC 3339 time with an offset") from None
+        raise ValueError(_EXPECTED_INSTANT) from None
     seconds = days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second)
     if sign is not None:
         offset = int(off_hour) * 3600 + int(off_minute) * 60
@@ -74,7 +72,27 @@ def parse_instant(text: str) -> Instant:
     ms = seconds * 1000
     if fraction is not None:
         ms += int(fraction[:3].ljust(3, "0"))
-    instant = Instant(ms)
+    return Instant(ms)
+
+
+def _instant(text: str) -> Instant:
+    """:func:`parse_instant` with the usual form, whole seconds and an offset, read by C."""
+    # fromisoformat takes more than RFC 3339: what differs at this length is kept from it.
+    if (
+        len(text) == 25
+        and text[10] == "T"
+        and text[7] == "-"
+        and text[16] == ":"
+        and text[19] in "+-"
+        and text[22] == ":"
+        and text[23] < "6"
+    ):
+        try:
+            instant = Instant(int(datetime.fromisoformat(text).timestamp()) * 1000)
+        except ValueError:
+            instant = parse_instant(text)
+    else:
+        instant = parse_instant(text)
     if len(_INSTANTS) >= _INSTANT_LIMIT:
         _INSTANTS.clear()
     _INSTANTS[text] = instant
@@ -84,8 +102,8 @@ def parse_instant(text: str) -> Instant:
 def _dec_hook(kind: type, value: Any) -> Any:
     if kind is Instant:
         if type(value) is str:
-            return parse_instant(value)
-        raise ValueError("Expected an RFC 3339 time with an offset")
+            return _INSTANTS.get(value) or _instant(value)
+        raise ValueError(_EXPECTED_INSTANT)
     raise NotImplementedError(kind)
 
 

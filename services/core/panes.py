@@ -81,14 +81,16 @@ def merge(runs: Iterable[Cells]) -> Cells:
 class Block:
     """The cells of one pane (or of one window): a big sorted run and the small ones since."""
 
-    __slots__ = ("_pending", "runs")
+    __slots__ = ("_merged", "_pending", "runs")
 
     def __init__(self, run: Cells | None = None) -> None:
         self.runs: list[Cells] = [] if run is None else [run]
         self._pending = 0
+        self._merged = False
 
     def add(self, run: Cells) -> None:
-        """Add a sorted run; merging is put off until it pays."""
+        """Add a sorted run (a code may stand in it twice); merging is put off until it pays."""
+        self._merged = False
         runs = self.runs
         runs.append(run)
         if len(runs) == 1:
@@ -99,8 +101,9 @@ class Block:
 
     def compact(self) -> Cells:
         """Merge all runs into one and return it."""
-        if len(self.runs) != 1:
+        if not self._merged:
             self.runs = [merge(self.runs)]
+            self._merged = True
         self._pending = 0
         return self.runs[0]
 

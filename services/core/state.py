@@ -19,8 +19,6 @@ import xxhash
 from schemas import catalog, codec, v1
 from services.core import facts, head, ring, series
 from services.core.contributions import (
-    PANE_MS,
-    STOCK,
     Contribution,
     case_contributions,
     listing_base,
@@ -101,6 +99,7 @@ class PartitionState:
         self._catalogue = catalogue_digest(territories)
         self._clear()
         self._epoch = 0
+        self._superseded = 0
         self._continues = (0, -1)
         self._epoch_first_seq = 0
         self._old_keys: list[bytes] = []
@@ -359,7 +358,7 @@ class PartitionState:
 
         To be called once, before the first fold. The epoch names the flush it continues.
         """
-        number = (self._epoch >> 48) + 1
+        number = (max(self._epoch, self._superseded) >> 48) + 1
         self._continues = (self._epoch, self._seq)
         self._epoch = number << 48 | (owner & 0xFFFF_FFFF_FFFF)
         self._epoch_first_seq = self._seq + 1
@@ -520,13 +519,34 @@ def restore(
     return state
 
 
+def refold(
+    topic: catalog.Topic,
+    partition: int,
+    partitions: int,
+    records: Iterable[tuple[bytes, bytes | None]],
+    *,
+    clock: Clock,
+    territories: Territories,
+) -> PartitionState:
+    """An empty state that takes the place of a ring that cannot be used (see :func:`restore`).
+
+    Its epoch will be above every other, and it continues none of them: the source log is folded
+    again from its start.
+    """
+    state = PartitionState(topic, partition, partitions, clock=clock, territories=territories)
+    owned = (topic.kind, partition)
+    keys = {k for k, value in records if value is not None and ring.key_owner(k) == owned}
+    state._superseded = max(map(ring.key_epoch, keys), default=0)
+    state._old_keys = sorted(keys)
+    return state
+
+
 __all__ = [
-    "PANE_MS",
-    "STOCK",
     "CatalogueChanged",
     "DeadLetter",
     "PartitionState",
     "catalogue_digest",
+    "refold",
     "restore",
     "view_part",
 ]
