@@ -207,15 +207,10 @@ def decode(
 
 def entity_key(data: v1.Data) -> str:
     """The Kafka key of an entity (contract section 1)."""
-    match data:
-        case v1.FieldReport():
-            return data.report_id
-        case v1.AdminCase():
-            return data.case_id
-        case v1.Listing() | v1.Order():
-            return data.store_id
-        case v1.Indicator():
-            return data.series_key
+    if isinstance(data, v1.Indicator):
+        return data.series_key
+    key: str = getattr(data, _KEY_NAMES[type(data)])
+    return key
 
 
 _KEY_NAMES: dict[type, str] = {
@@ -242,10 +237,10 @@ def _future_milestone(data: v1.Data, latest: int) -> str | None:
         at = getattr(data, name)
         if at is not None and at > latest:
             return f"$.data.{name}"
-    if isinstance(data, v1.AdminCase):
+    if type(data) is v1.AdminCase:
         if data.payment is not None and data.payment.paid_at > latest:
             return "$.data.payment.paid_at"
-        if data.steps and any(at > latest for at in data.steps.values()):
+        if data.steps and max(data.steps.values()) > latest:
             return "$.data.steps[...]"
     return None
 

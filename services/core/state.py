@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import chain
 from struct import Struct as Layout
 from zlib import crc32
 
@@ -259,7 +260,7 @@ class PartitionState:
                 self._contribute(contribution, 1)
         shard[key] = (
             ENTITY.pack(data.revision, digest, time, len(new))
-            + _CELLS[len(new)].pack(*(x for cell in new for x in cell))
+            + _CELLS[len(new)].pack(*chain.from_iterable(new))
             + extra
         )
         self._dirty[key] = None
@@ -506,12 +507,12 @@ def restore(
     """
     mine = [r for r in records if ring.key_owner(r[0]) == (topic.kind, partition)]
     state = PartitionState(topic, partition, partitions, clock=clock, territories=territories)
-    chain = ring.Chain()
-    for arrived in ring.follow(chain, topic.kind, partition, mine):
+    followed = ring.Chain()
+    for arrived in ring.follow(followed, topic.kind, partition, mine):
         state._apply(arrived)
-    if not chain.empty and not chain.complete:
+    if not followed.empty and not followed.complete:
         raise ring.RingGap(
-            f"{topic.name}/{partition}: only {chain.run} of {SLOTS} flushes follow one another"
+            f"{topic.name}/{partition}: only {followed.run} of {SLOTS} flushes follow one another"
         )
     if topic is catalog.INDICATOR:
         state._index_periods()
