@@ -1,0 +1,1 @@
+"""Converters: real event logs of other systems as events of our contract (`ioc convert`)."""
