@@ -1,0 +1,275 @@
+"""The command line that the four simulated sources share. A door gives it a kind and a world."""
+
+import fcntl
+import json
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.runtime import settings as settings_module
+from services.runtime.producer import (
+    Bookmark,
+    Clock,
+    Due,
+    Metrics,
+    Pump,
+    bookmark_path,
+    connect,
+    pace,
+    wall_ms,
+)
+from services.runtime.service import OK, USAGE
+from services.runtime.settings import Settings
+from services.runtime.telemetry import serve_metrics, setup_logging
+
+_LOCAL = timezone(timedelta(hours=7))
+#: As far as a run without --until goes: the year 2100.
+_FOREVER = 4_102_444_800_000
+
+
+class Instant(click.ParamType):
+    """RFC 3339, or a date or local time of Viet Nam without offset; in ms."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant: 2026-11-23 or 2026-11-23T08:00:00+07:00")
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=_LOCAL)
+        return int(found.timestamp() * 1000)
+
+
+class FaultRate(click.ParamType):
+    """``NAME=RATE``, as a pair."""
+
+    name = "name=rate"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, float]:
+        if isinstance(value, tuple):
+            return value
+        name, _, rate = value.partition("=")
+        try:
+            return name, float(rate)
+        except ValueError:
+            self.fail(f"{value!r}: a fault is given as NAME=RATE, for example duplicate=0.01")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run plays; all four sources of a system play the same one.
+
+    ``simulated`` at the wall instant ``wall`` (ms), ``anchor`` the instant of the scenario.
+    """
+
+    seed: int
+    scenario: str
+    speed: float
+    start: int | None
+    anchor: int
+    simulated: int
+    wall: int
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.simulated, self.wall, self.speed)
+
+    def continues(self, other: "Plan") -> bool:
+        """Whether another run of the same system asks for the same thing."""
+        return (self.seed, self.scenario, self.speed) == (
+            other.seed,
+            other.scenario,
+            other.speed,
+        ) and other.start in (None, self.start)
+
+
+def common_plan(folder: Path, wanted: Plan) -> Plan:
+    """The plan that the sources of a system agree on: the first one to ask writes it down.
+
+    So a storm begins at one instant for all, a fast clock runs at one pace for all, and a restart
+    goes on where it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.json"
+    with (folder / "plan.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            found = Plan(**json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            found = None
+        if found is not None and found.continues(wanted):
+            return found
+        path.write_text(json.dumps(asdict(wanted)), encoding="utf-8")
+    return wanted
+
+
+def plan(
+    settings: Settings, *, seed: int, scenario: str, speed: float, start: int | None, now: int
+) -> Plan:
+    """The plan of this system for these wishes at a wall instant (ms)."""
+    begin = now if start is None else start
+    wanted = Plan(seed, scenario, speed, start, begin, begin, now)
+    if start is None and speed == 1 and not scenario:
+        # The plain run needs no agreement: its clock is the wall clock.
+        return wanted
+    return common_plan(bookmark_path(settings, "x").parent, wanted)
+
+
+class World:
+    """What a door gives: a source for a plan and fault rates (None for the default ones)."""
+
+    def __init__(
+        self,
+        kind: str,
+        opening: Callable[[int], Iterator[Due]],
+        stream: Callable[[int, int], Iterator[Due]],
+    ) -> None:
+        self.kind = kind
+        self.opening = opening
+        self.stream = stream
+
+
+Opener = Callable[[Plan, Mapping[str, float] | None], World]
+
+
+def identity(plan: Plan, kind: str) -> dict[str, Any]:
+    """What a bookmark belongs to: another seed or scenario is another world."""
+    return {"kind": kind, "seed": plan.seed, "scenario": plan.scenario, "start": plan.start}
+
+
+def _refuse_time_travel(settings: Settings, speed: float, until: int | None, now: int) -> None:
+    if settings.clock == "wall" and speed > 1 and (until is None or until > now):
+        raise click.UsageError(
+            "--speed runs ahead of the wall clock, so every event would be refused as future_time; "
+            "use a system with IOC_CLOCK=event, or give --start and --until in the past"
+        )
+
+
+def command(
+    kind: str,
+    name: str,
+    about: str,
+    *,
+    open_world: Opener,
+    scenarios: Mapping[str, str],
+    faults: Mapping[str, str],
+    default_rates: Mapping[str, float],
+) -> click.Command:
+    """The click command of one simulated source."""
+
+    @click.command(
+        name,
+        help=f"""{about}
+
+        Example: ioc produce {name} --fault duplicate=0.05 --scenario storm
+
+        \b
+        Scenarios:
+        {_table(scenarios)}
+
+        \b
+        Faults (share of records; default in brackets):
+        {_table({f: f"{text} [{default_rates[f]:g}]" for f, text in faults.items()})}
+        """,
+    )
+    @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0,
+                  show_default=True, help="How many times faster than life.")  # fmt: skip
+    @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another "
+                  "world; the same one, the same bytes.")  # fmt: skip
+    @click.option("--scenario", type=click.Choice(list(scenarios)), default=None,
+                  help="Something out of the ordinary.")  # fmt: skip
+    @click.option("--fault", "changes", type=FaultRate(), multiple=True, metavar="NAME=RATE",
+                  help="Another rate for one fault; may be repeated.")  # fmt: skip
+    @click.option("--no-faults", is_flag=True, help="None but those given with --fault.")
+    @click.option("--start", type=Instant(), default=None, help="Simulated start (default: now).")
+    @click.option("--until", type=Instant(), default=None, help="Simulated end.")
+    @click.option("--once", is_flag=True, help="Send what is due by now and end.")
+    def run(
+        speed: float,
+        seed: int,
+        scenario: str | None,
+        changes: tuple[tuple[str, float], ...],
+        no_faults: bool,
+        start: int | None,
+        until: int | None,
+        once: bool,
+    ) -> None:
+        settings = settings_module.load()
+        setup_logging(settings.log_level)
+        now = wall_ms()
+        _refuse_time_travel(settings, speed, until, now)
+        rates = {} if no_faults else dict(default_rates)
+        for fault, rate in changes:
+            if fault not in default_rates or not 0 <= rate <= 1:
+                raise click.UsageError(
+                    f"--fault {fault}={rate:g}: one of {', '.join(default_rates)}, from 0 to 1"
+                )
+            rates[fault] = rate
+        agreed = plan(
+            settings, seed=seed, scenario=scenario or "", speed=speed, start=start, now=now
+        )
+        raise SystemExit(_produce(settings, kind, agreed, open_world(agreed, rates), until, once))
+
+    return run
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    width = max(map(len, rows), default=0)
+    return "\n        ".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+
+
+def _produce(
+    settings: Settings, kind: str, agreed: Plan, world: World, until: int | None, once: bool
+) -> int:
+    log = logging.getLogger("producer")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    serve_metrics(settings.metrics_port)
+    metrics = Metrics(kind)
+    client = connect(settings, kind, stop)
+    if client is None:
+        return OK
+    bookmark = Bookmark(bookmark_path(settings, kind), identity(agreed, kind))
+    resumed = bookmark.read()
+    start = agreed.simulated if resumed is None else resumed
+    if until is not None and until < start:
+        log.error("--until lies before the instant to go on from")
+        client.close(timeout=1)
+        return USAGE
+    log.info(
+        "%s %s at x%g, seed %d%s",
+        kind,
+        "starts" if resumed is None else f"goes on after {(wall_ms() - start) // 1000} s",
+        agreed.speed,
+        agreed.seed,
+        f", scenario {agreed.scenario}" if agreed.scenario else "",
+    )
+    pump = Pump(client, settings.named, metrics)
+    try:
+        pace(
+            world,
+            pump,
+            agreed.clock,
+            bookmark,
+            stop,
+            start=start,
+            end=_FOREVER if until is None else until,
+            opening=resumed is None,
+            once=once,
+        )
+    finally:
+        client.close(timeout=5)
+    log.info("stopped")
+    return OK

@@ -1,0 +1,1 @@
+"""The door `ioc up`: the whole system on this machine, started, watched and stopped in order."""
