@@ -1,0 +1,1 @@
+"""What runs the system: images, Prometheus and Alertmanager configuration, the runbook."""

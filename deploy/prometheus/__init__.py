@@ -1,0 +1,1 @@
+"""Prometheus: scrape configuration, and rules generated from the KPI catalogue."""

@@ -1,0 +1,1 @@
+"""Rules and boards against the real promtool and Prometheus."""

@@ -1,0 +1,1 @@
+"""The boards: built JSON, queries, push and check."""
