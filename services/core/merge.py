@@ -64,6 +64,7 @@ class _Replica:
 
     def __init__(self) -> None:
         self.chain = ring.Chain()
+        self.foreign = False
         self.clear()
 
     def clear(self) -> None:
@@ -82,8 +83,6 @@ class View:
         self.heads: dict[tuple[str, int], Head] = {}
         #: Grows with every change.
         self.version = 0
-        #: True while the rings were written by another catalogue: a worker is refolding.
-        self.foreign = False
         self._catalogue = catalogue_digest(territories)
         self._replicas = {
             (topic.kind, p): _Replica() for topic in catalog.SOURCES for p in range(partitions)
@@ -118,6 +117,11 @@ class View:
             self._apply(owner, replica, arrived, was_complete)
         return True
 
+    @property
+    def foreign(self) -> bool:
+        """Some ring was written by another catalogue: a worker has to refold it."""
+        return any(replica.foreign for replica in self._replicas.values())
+
     def reset(self, partition: int) -> None:
         """Forget a partition's rings; what is known of zombies is kept."""
         for (kind, p), replica in self._replicas.items():
@@ -148,8 +152,8 @@ class View:
         if arrived.restart:
             self._forget(kind, partition, replica)
             whole = False
-        if body.catalogue != self._catalogue:
-            self.foreign = True
+        replica.foreign = body.catalogue != self._catalogue
+        if replica.foreign:
             return
         delta = ring.unpack_delta(body.delta)
         replica.cells.add(delta, body.clock)

@@ -1,0 +1,353 @@
+"""All rows of a KPI at once: every province and district, or every value of a dimension.
+
+A page that shows every KPI everywhere (``/metrics``) asks some five thousand questions. Asked one
+by one, each goes through the cells of its window again; here one pass over the cells of a fact
+gives the sums of all its measures at all places. The big run of a window, which rarely changes, is
+summed once; only the small runs behind it are summed at every call. Pure; equal to ``View.query``.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core import facts
+from services.core.evaluate import Row, _due_mask, field_of, territory_of
+from services.core.facts import FACTS, Fact
+from services.core.kpis import CATALOGUE, Kpi, Measure
+from services.core.merge import View
+from services.core.panes import NO_CELLS, Block, Cells, Ints
+from services.core.windows import bounds
+
+_BUCKETS = 1 << facts.BUCKET_BITS
+#: Base runs smaller than this are not worth remembering.
+_REMEMBER = 1024
+
+
+class _Key(NamedTuple):
+    """One measure as it is summed: ``stock`` names the stock KPI whose due times it minds."""
+
+    fact: str
+    column: str
+    where: tuple[tuple[str, tuple[int, ...]], ...]
+    stock: str | None
+    buckets: bool
+
+    @classmethod
+    def of(cls, kpi: Kpi, measure: Measure) -> "_Key":
+        stock = kpi.name if kpi.kind == "stock" else None
+        quantile = kpi.kind == "quantile"
+        return cls(measure.fact.name, measure.column, measure.where, stock, quantile)
+
+
+class _Sums(NamedTuple):
+    """Count and sum by place, and by (province, value) of each dimension; buckets: histograms."""
+
+    n: Ints
+    s: Ints
+    by: dict[str, tuple[Ints, Ints]]
+
+
+class _Known(NamedTuple):
+    """The sums of a base run (told by its array), for due times as of a minute."""
+
+    codes: Ints
+    minute: int
+    sums: _Sums
+
+
+class Marginals:
+    """Sums over the windows and stocks of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        rows = view.territories.rows
+        district, province = (view.territories.at_level[lv] for lv in ("district", "province"))
+        own = np.arange(len(rows))
+        place_row = np.where(district >= 0, district, np.where(province >= 0, province, own))
+        #: Places (districts, their none and unknown rows, the unknown province), by province.
+        places = sorted(set(place_row[1:].tolist()), key=lambda i: (int(province[i]), i))
+        self._places = [rows[i] for i in places]
+        self._place_of = np.full(len(rows), 0, dtype=np.int64)
+        position = {row: i for i, row in enumerate(places)}
+        self._place_of[1:] = [position[i] for i in place_row[1:].tolist()]
+        of_place = [int(province[i]) for i in places]
+        provinces = list(dict.fromkeys(of_place))
+        self._provinces = [rows[i] for i in provinces]
+        self._first = np.array([of_place.index(p) for p in provinces])
+        self._province_of = np.array([provinces.index(p) for p in of_place])[self._place_of]
+        self._known: dict[tuple[_Key, str | None], _Known] = {}
+        self._done: dict[tuple[_Key, str | None], _Sums] = {}
+        self._listing: dict[tuple[str, str | None], list[Row]] = {}
+        self._listed: NDArray[np.void] | None = None
+
+    def forget(self) -> None:
+        """Drop the sums made since; to be called whenever the view may have changed. Those of
+        base runs stay."""
+        self._done.clear()
+
+    def rows(self, kpi: Kpi, window: str | None, dimension: str | None, now: int) -> list[Row]:
+        """Rows at ``now`` (ms): all, provinces and districts; or by ``dimension`` for all and the
+        known provinces. ``by`` of a row is the dimension's value, else null.
+        """
+        if kpi.kind == "listing":
+            return self._of_listings(kpi, dimension, now)
+        at = self._view.clock_at(now)
+        if kpi.numerator is None:
+            raise ValueError(f"{kpi.name} has no marginals")
+        top = self._sums(kpi, kpi.numerator, window, at)
+        bottom = None if kpi.denominator is None else self._sums(kpi, kpi.denominator, window, at)
+        if dimension is None:
+            return self._by_place(kpi, top, bottom)
+        return self._by_dimension(kpi, dimension, top, bottom)
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def _by_place(self, kpi: Kpi, top: _Sums, bottom: _Sums | None) -> list[Row]:
+        codes: list[tuple[str, bool]] = [("all", True)]
+        codes += [(row.code, row.known) for row in self._provinces]
+        codes += [(row.code, row.known) for row in self._places if row.level == "district"]
+        at_district = [i for i, row in enumerate(self._places) if row.level == "district"]
+
+        def levels(x: Ints) -> Ints:
+            provinces = np.add.reduceat(x, self._first, axis=0)
+            return np.concatenate([provinces.sum(axis=0)[None], provinces, x[at_district]])
+
+        return _rows(
+            kpi,
+            [(code, None, known) for code, known in codes],
+            levels(top.n),
+            levels(top.s),
+            None if bottom is None else levels(bottom.n),
+            None if bottom is None else levels(bottom.s),
+        )
+
+    def _by_dimension(
+        self, kpi: Kpi, dimension: str, top: _Sums, bottom: _Sums | None
+    ) -> list[Row]:
+        values = FACTS[kpi.numerator.fact.name].fields[dimension].values if kpi.numerator else ()
+        known = [i for i, row in enumerate(self._provinces) if row.known]
+        labels: list[tuple[str, str | None, bool]] = [("all", value, True) for value in values]
+        labels += [(self._provinces[i].code, value, True) for i in known for value in values]
+
+        def levels(x: Ints) -> Ints:
+            x = x[:, : len(values)]
+            return np.concatenate([x.sum(axis=0)[None], x[known]]).reshape(-1, *x.shape[2:])
+
+        below = None if bottom is None else bottom.by[dimension]
+        return _rows(
+            kpi,
+            labels,
+            levels(top.by[dimension][0]),
+            levels(top.by[dimension][1]),
+            None if below is None else levels(below[0]),
+            None if below is None else levels(below[1]),
+        )
+
+    def _of_listings(self, kpi: Kpi, dimension: str | None, now: int) -> list[Row]:
+        active = self._view._active_listings()
+        if active is not self._listed:
+            self._listed = active
+            self._listing.clear()
+        rows = self._listing.get((kpi.name, dimension))
+        if rows is None:
+            rows = self._listing[kpi.name, dimension] = self._asked(kpi, dimension, now)
+        return rows
+
+    def _asked(self, kpi: Kpi, dimension: str | None, now: int) -> list[Row]:
+        query = self._view.query
+        if dimension is None:
+            _, rows = query(kpi.name, now=now)
+            for level in ("province", "district"):
+                rows = rows + query(kpi.name, now=now, by=level)[1]
+            return rows
+        return [
+            row
+            for territory in ("all", *self._view.territories.provinces)
+            for row in query(kpi.name, now=now, territory=territory, by=dimension)[1]
+        ]
+
+    # --- sums -----------------------------------------------------------------------------------
+
+    def _sums(self, kpi: Kpi, measure: Measure, window: str | None, at: int) -> _Sums:
+        key = _Key.of(kpi, measure)
+        done = (key, window)
+        if done not in self._done:
+            fact = measure.fact
+            minute = 0 if key.stock is None else at // 60_000
+            if key.stock is not None:
+                self._view._select_stock(fact)
+                block = self._view._stocks[fact.topic.kind]
+            else:
+                block = self._view._window(fact.topic.kind, *bounds(window or "", at), at)
+            self._fill(fact, block, window, minute)
+        return self._done[done]
+
+    def _fill(self, fact: Fact, block: Block, window: str | None, minute: int) -> None:
+        """Sum every measure of a fact over a block."""
+        keys = KEYS[fact.name]
+        low, high = fact.base, (fact.number + 1) << 58
+        base = block.runs[0] if block.runs else NO_CELLS
+        rest = Block()
+        rest.runs = block.runs[1:]
+        pass_base = _Pass(self, fact, _between(base, low, high), minute)
+        pass_rest = _Pass(self, fact, rest.select(low, high), minute)
+        for key in keys:
+            name = (key, window)
+            known = self._known.get(name)
+            if known is not None and known.codes is base.codes and known.minute == minute:
+                sums = known.sums
+            else:
+                sums = pass_base.sums(key)
+                # Histograms are large: they are made anew.
+                if base.codes.size >= _REMEMBER and not key.buckets:
+                    self._known[name] = _Known(base.codes, minute, sums)
+            self._done[name] = _added(sums, pass_rest.sums(key)) if pass_rest.size else sums
+
+
+class _Pass:
+    """One pass over cells of one fact; what several measures need is computed once."""
+
+    def __init__(self, of: Marginals, fact: Fact, cells: Cells, minute: int) -> None:
+        self._fact, self._cells, self._minute = fact, cells, minute
+        self._places, self._provinces = len(of._places), len(of._provinces)
+        self._of = of
+        self.size = cells.codes.size
+        self._groups: dict[str | None, Ints] = {}
+
+    def _group(self, dimension: str | None) -> Ints:
+        found = self._groups.get(dimension)
+        if found is None:
+            rows = territory_of(self._cells.codes)
+            if dimension is None:
+                found = self._of._place_of[rows]
+            else:
+                width = 1 << self._fact.fields[dimension].bits
+                values = field_of(self._fact, dimension, self._cells.codes)
+                found = self._of._province_of[rows] * width + values
+            self._groups[dimension] = found
+        return found
+
+    def sums(self, key: _Key) -> _Sums:
+        fact, codes = self._fact, self._cells.codes
+        mask: NDArray[np.bool_] | None = None
+        if key.stock is not None:
+            mask = _due_mask(CATALOGUE[key.stock], codes, self._minute * 60_000)
+        for name, values in key.where:
+            wanted = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
+            wanted[list(values)] = True
+            keep = wanted[field_of(fact, name, codes)]
+            mask = keep if mask is None else mask & keep
+        n, s = self._cells.n, self._cells.s
+        picked = slice(None) if mask is None else np.flatnonzero(mask)
+        n, s = n[picked], s[picked]
+        buckets = field_of(fact, "bucket", codes)[picked] if key.buckets else None
+        need_s = key.column == "s"
+
+        def total(groups: Ints, *shape: int) -> tuple[Ints, Ints]:
+            groups = groups[picked]
+            if buckets is not None:
+                groups = groups * _BUCKETS + buckets
+                shape = (*shape, _BUCKETS)
+            size = int(np.prod(shape))
+            counts = exact(groups, n, size).reshape(shape)
+            return counts, exact(groups, s, size).reshape(shape) if need_s else counts
+
+        by = {
+            name: total(self._group(name), self._provinces, 1 << fact.fields[name].bits)
+            for name in DIMENSIONS[fact.name]
+        }
+        return _Sums(*total(self._group(None), self._places), by)
+
+
+def exact(groups: Ints, weights: Ints, size: int) -> Ints:
+    """Sums of integer weights per group, exact to 64 bits."""
+    if weights.size == 0:
+        return np.zeros(size, dtype=np.int64)
+    if float(np.abs(weights).max()) * weights.size < 2**52:
+        return np.rint(np.bincount(groups, weights, size)).astype(np.int64)
+    high, low = weights >> 31, weights & 0x7FFFFFFF
+    return (exact(groups, high, size) << 31) + exact(groups, low, size)
+
+
+def _between(cells: Cells, low: int, high: int) -> Cells:
+    a, b = np.searchsorted(cells.codes, (low, high))
+    return Cells(cells.codes[a:b], cells.n[a:b], cells.s[a:b])
+
+
+def _added(a: _Sums, b: _Sums) -> _Sums:
+    by = {name: (a.by[name][0] + b.by[name][0], a.by[name][1] + b.by[name][1]) for name in a.by}
+    return _Sums(a.n + b.n, a.s + b.s, by)
+
+
+def _rows(
+    kpi: Kpi,
+    labels: Sequence[tuple[str, str | None, bool]],
+    top_n: Ints,
+    top_s: Ints,
+    bottom_n: Ints | None,
+    bottom_s: Ints | None,
+) -> list[Row]:
+    """As ``evaluate`` makes them; a row that is not always there is left out when empty."""
+    if kpi.kind == "quantile":
+        return _quantile_rows(kpi, labels, top_n)
+    measure, below = kpi.numerator, kpi.denominator
+    tops = (top_s if measure is not None and measure.column == "s" else top_n).tolist()
+    if bottom_n is None or bottom_s is None or below is None:
+        return [
+            Row(code, by, value, None, None, count)
+            for (code, by, always), value, count in zip(labels, tops, top_n.tolist(), strict=True)
+            if always or count
+        ]
+    bottoms = (bottom_s if below.column == "s" else bottom_n).tolist()
+    rows = []
+    for (code, by, always), top, bottom, count in zip(
+        labels, tops, bottoms, bottom_n.tolist(), strict=True
+    ):
+        if always or count:
+            numerator = top if kpi.scale == 1 else top / kpi.scale
+            rows.append(
+                Row(code, by, numerator / bottom if bottom else None, numerator, bottom, count)
+            )
+    return rows
+
+
+def _quantile_rows(
+    kpi: Kpi, labels: Sequence[tuple[str, str | None, bool]], histograms: Ints
+) -> list[Row]:
+    ranks = histograms.cumsum(axis=1)
+    counts = ranks[:, -1]
+    wanted = -(-round((kpi.quantile or 0) * 100) * counts // 100)
+    at = (ranks >= np.maximum(wanted, 1)[:, None]).argmax(axis=1)
+    return [
+        Row(code, by, facts.bucket_ms(bucket) / kpi.scale if count else None, None, None, count)
+        for (code, by, always), bucket, count in zip(
+            labels, at.tolist(), counts.tolist(), strict=True
+        )
+        if always or count
+    ]
+
+
+def _keys() -> dict[str, list[_Key]]:
+    """What is to be summed of each fact."""
+    found: dict[str, dict[_Key, None]] = {}
+    for kpi in CATALOGUE.values():
+        for measure in (kpi.numerator, kpi.denominator):
+            if measure is not None:
+                found.setdefault(measure.fact.name, {})[_Key.of(kpi, measure)] = None
+    return {name: list(keys) for name, keys in found.items()}
+
+
+def _dimensions() -> dict[str, list[str]]:
+    """The dimensions by which some KPI splits each fact."""
+    found: dict[str, dict[str, None]] = {}
+    for kpi in CATALOGUE.values():
+        for measure in (kpi.numerator, kpi.denominator):
+            if measure is not None:
+                found.setdefault(measure.fact.name, {}).update(dict.fromkeys(kpi.dimensions))
+    return {name: list(dimensions) for name, dimensions in found.items()}
+
+
+KEYS = _keys()
+DIMENSIONS = _dimensions()
