@@ -223,6 +223,7 @@ _PLATFORM = _index(v1.values(v1.Platform))
 _GROUP = {k: i << 2 for k, i in _index(v1.values(v1.ProductGroup)).items()}
 _SELLER = {k: i << 5 for k, i in _index(v1.values(v1.SellerKind)).items()}
 _ORDER_PAYMENT = {k: i << 2 for k, i in _index(v1.values(v1.OrderPayment)).items()}
+_COMPLETED = 1 << facts.ECO_COMPLETED.fields["completed"].shift
 _CANCELLED = 1 << facts.ECO_PLACED.fields["cancelled"].shift
 
 
@@ -253,6 +254,9 @@ def order_contributions(d: v1.Order, territories: Territories) -> list[Contribut
     )
     cancelled = _CANCELLED if d.status == "cancelled" else 0
     out: list[Contribution] = [(_pane(d.placed_at), base | facts.ECO_PLACED.base | cancelled, 0)]
-    if d.status == "completed" and d.completed_at is not None:
-        out.append((_pane(d.completed_at), base | facts.ECO_COMPLETED.base, d.value_vnd))
+    if d.completed_at is not None:
+        # An order that was taken back afterwards keeps its completed_at: no value, still paid for.
+        completed = _COMPLETED if d.status == "completed" else 0
+        code = base | facts.ECO_COMPLETED.base | completed
+        out.append((_pane(d.completed_at), code, d.value_vnd))
     return out

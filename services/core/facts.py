@@ -157,7 +157,7 @@ GOV_OPEN = _fact(
 ECO_CREATED = _fact(17, "eco.created", _EL, *_LISTING)
 ECO_DELISTED = _fact(18, "eco.delisted", _EL, *_LISTING)
 ECO_PLACED = _fact(19, "eco.placed", _EL, *_ORDER, _flag("cancelled"))
-ECO_COMPLETED = _fact(20, "eco.completed", _EL, *_ORDER)  # s: VND
+ECO_COMPLETED = _fact(20, "eco.completed", _EL, *_ORDER, _flag("completed"))  # s: VND
 
 
 def due_minute(due_ms: int) -> int:

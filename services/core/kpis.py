@@ -328,10 +328,12 @@ _add(Kpi("eco.orders", "count", "orders", "ioc_eco_placed_orders",
 _add(Kpi("eco.gmv_vnd", "sum", "vnd", "ioc_eco_gmv_vnd",
     "Giá trị giao dịch", "Value of completed orders",
     "sum of value_vnd of completed orders, completed_at in window", direction="up",
-    numerator=Measure(facts.ECO_COMPLETED, "s"), dimensions=ORDER_DIMENSIONS))  # fmt: skip
+    numerator=Measure(facts.ECO_COMPLETED, "s", _flag("completed")),
+    dimensions=ORDER_DIMENSIONS))  # fmt: skip
 _add(Kpi("eco.aov_vnd", "mean", "vnd", "ioc_eco_average_order_vnd",
     "Giá trị đơn trung bình", "Average order value", "gmv / completed orders",
-    numerator=Measure(facts.ECO_COMPLETED, "s"), denominator=Measure(facts.ECO_COMPLETED),
+    numerator=Measure(facts.ECO_COMPLETED, "s", _flag("completed")),
+    denominator=Measure(facts.ECO_COMPLETED, "n", _flag("completed")),
     dimensions=ORDER_DIMENSIONS))  # fmt: skip
 _add(Kpi("eco.cancel_rate", "rate", "ratio", "ioc_eco_cancel_ratio",
     "Tỷ lệ hủy đơn", "Orders cancelled", "status cancelled / placed in window",

@@ -1,0 +1,1 @@
+"""The contract, tried from the outside with real bytes."""

@@ -1,0 +1,1 @@
+"""The batch oracle: every number again, from the raw topic, in DuckDB."""

@@ -1,0 +1,356 @@
+"""The batch oracle: every outcome and every KPI from the raw records alone.
+
+One law (contract section 4): of every entity only the event with the highest revision counts, of
+several with that revision the one with the lowest offset; a KPI is a sum over these latest states.
+So the oracle keeps no running state: it reads each record once (`reading`), lets DuckDB choose the
+latest states, and sums them with SQL (`kpis`). It is written from the contract's text and imports
+nothing of the pipeline.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from string import Template
+from typing import Any, Literal, NamedTuple
+
+import duckdb
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+
+from tests.oracle.kpis import KPIS, Kpi, members
+from tests.oracle.raw import CHUNK, SOURCE_TOPICS, RawLog, RawRecord
+from tests.oracle.reading import REASONS, Reading, read
+from tests.oracle.tables import (
+    COLUMNS,
+    COMMON,
+    OUTCOMES_SQL,
+    PLACED,
+    REJECTS,
+    ROWS,
+    STEP,
+    Places,
+)
+from tests.oracle.windows import DAY, HOUR, MINUTE, bounds, floor
+
+OUTCOMES = ("applied", "duplicate", "conflict", "stale", "rejected", "expired")
+KEEP = 400 * DAY
+#: Indicator periods shorter than a day.
+KEEP_SHORT = 48 * HOUR
+
+
+class Row(NamedTuple):
+    """One answer: ``numerator`` of a mean in ms, of a rate in its own unit."""
+
+    value: float | int | None
+    numerator: float | int | None
+    denominator: float | int | None
+    entities: int
+
+
+class Latest(NamedTuple):
+    """One indicator series at an instant, from its latest finished period."""
+
+    value: float | None
+    target: float | None
+    gap: float | None
+    age_seconds: float
+    period_start: int
+
+
+class Oracle:
+    """All numbers of one set of raw records.
+
+    ``clock``: ``wall`` takes the broker timestamp as arrival, ``event`` the header ``ioc-arrival``
+    (and the broker timestamp where it is missing). Needs memory for the latest states and the
+    columns that KPIs use; give a ``RawLog`` in a file for more records than fit.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[RawRecord] | RawLog,
+        partitions: int,
+        clock: Literal["wall", "event"],
+        places: Places,
+    ) -> None:
+        self.places = places
+        self._partitions = partitions
+        self._event = clock == "event"
+        self._db = records.connection if isinstance(records, RawLog) else duckdb.connect(":memory:")
+        self._commune_counts = places.commune_counts()
+        self._make_tables()
+        self._load(records.records() if isinstance(records, RawLog) else records)
+        self._choose()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _make_tables(self) -> None:
+        self._db.register(
+            "places_d",
+            pa.table(
+                {
+                    "district": list(self.places.districts),
+                    "province": list(self.places.districts.values()),
+                }
+            ),
+        )
+        self._db.register(
+            "places_c",
+            pa.table(
+                {
+                    "commune": list(self.places.communes),
+                    "district": [d for d, _ in self.places.communes.values()],
+                }
+            ),
+        )
+        self._db.execute("CREATE OR REPLACE TABLE districts AS SELECT * FROM places_d")
+        self._db.execute("CREATE OR REPLACE TABLE communes AS SELECT * FROM places_c")
+        for name, columns in {t: COMMON | c for t, c in COLUMNS.items()}.items():
+            self._append(f"{name}_all", columns, [], create=True)
+        self._append("rejects", REJECTS, [], create=True)
+
+    def _append(
+        self,
+        table: str,
+        columns: Mapping[str, pa.DataType],
+        rows: list[dict[str, Any]],
+        *,
+        create: bool = False,
+    ) -> None:
+        batch = pa.table(
+            {name: pa.array([r[name] for r in rows], kind) for name, kind in columns.items()}
+        )
+        self._db.register("batch", batch)
+        verb = f"CREATE OR REPLACE TABLE {table} AS" if create else f"INSERT INTO {table}"
+        self._db.execute(f"{verb} FROM batch")
+        self._db.unregister("batch")
+
+    def _arrival(self, record: RawRecord) -> int:
+        if self._event:
+            for name, value in record.headers:
+                if name == "ioc-arrival" and value.isdigit():
+                    return int(value)
+        return record.timestamp
+
+    def _load(self, records: Iterable[RawRecord]) -> None:
+        waiting: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        schemas = {f"{t}_all": COMMON | c for t, c in COLUMNS.items()} | {"rejects": REJECTS}
+        for table, row in self._classified(records):
+            waiting[table].append(row)
+            if len(waiting[table]) >= CHUNK:
+                self._append(table, schemas[table], waiting.pop(table))
+        for table, rows in waiting.items():
+            self._append(table, schemas[table], rows)
+
+    def _classified(self, records: Iterable[RawRecord]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for record in records:
+            arrival = self._arrival(record)
+            where = {"topic": record.topic, "part": record.partition, "off": record.offset}
+            match read(record, self._partitions, arrival):
+                case Reading() as event:
+                    yield (
+                        f"{event.table}_all",
+                        event.columns
+                        | where
+                        | {
+                            "arrival": arrival,
+                            "time": event.time,
+                            "entity": event.entity,
+                            "revision": event.revision,
+                            "digest": event.digest,
+                        },
+                    )
+                case rejected:
+                    yield "rejects", where | rejected._asdict()
+
+    def _choose(self) -> None:
+        common = "topic, part, off, arrival, time, entity, revision, digest"
+        parts = [
+            Template("SELECT '$t' AS tbl, $c, $p FROM ${t}_all").substitute(
+                t=table,
+                c=common,
+                p="series, period_start, period_end"
+                if table == "reading"
+                else "NULL::VARCHAR AS series, NULL::BIGINT AS period_start,"
+                " NULL::BIGINT AS period_end",
+            )
+            for table in COLUMNS
+        ]
+        self._db.execute("CREATE OR REPLACE VIEW seen AS " + " UNION ALL ".join(parts))
+        sql = OUTCOMES_SQL
+        for name, number in (("$keep", KEEP), ("$day", DAY), ("$short", KEEP_SHORT)):
+            sql = sql.replace(name, str(number))
+        self._db.execute(sql)
+        self._db.execute(
+            "CREATE OR REPLACE VIEW expired AS"
+            " SELECT topic, part, off FROM outcomes WHERE outcome = 'expired'"
+        )
+        for table in ("report", "kase", "listing", "orders"):
+            self._db.execute(PLACED.substitute(table=table))
+        self._db.execute(STEP)
+        self._db.execute(
+            "CREATE OR REPLACE TABLE reading AS SELECT * FROM reading_all"
+            " ANTI JOIN expired USING (topic, part, off)"
+            " QUALIFY row_number() OVER (PARTITION BY entity ORDER BY revision DESC, off) = 1"
+        )
+
+    # -- outcomes --------------------------------------------------------------------------------
+
+    def outcomes(self, topic: str, partition: int | None = None) -> dict[str, int]:
+        """Records of a topic (of one partition) by outcome; all six outcomes are there."""
+        found = dict(
+            self._db.execute(
+                "SELECT outcome, count(*) FROM outcomes"
+                " WHERE topic = ? AND part = coalesce(?::INTEGER, part) GROUP BY outcome",
+                [topic, partition],
+            ).fetchall()
+        )
+        return {o: int(found.get(o, 0)) for o in OUTCOMES}
+
+    def reasons(self, topic: str, partition: int | None = None) -> dict[str, int]:
+        """Rejected records of a topic (of one partition) by reason; all reasons are there."""
+        found = dict(
+            self._db.execute(
+                "SELECT reason, count(*) FROM rejects"
+                " WHERE topic = ? AND part = coalesce(?::INTEGER, part) GROUP BY reason",
+                [topic, partition],
+            ).fetchall()
+        )
+        return {r: int(found.get(r, 0)) for r in REASONS}
+
+    def outcome(self, topic: str, partition: int, offset: int) -> str:
+        """The outcome of one record; a rejected one as ``rejected:reason``."""
+        rows = self._db.execute(
+            "SELECT o.outcome, r.reason FROM outcomes o"
+            " LEFT JOIN rejects r USING (topic, part, off)"
+            " WHERE topic = ? AND part = ? AND off = ?",
+            [topic, partition, offset],
+        ).fetchall()
+        if not rows:
+            raise KeyError((topic, partition, offset))
+        outcome, reason = rows[0]
+        return f"{outcome}:{reason}" if reason else str(outcome)
+
+    def event_clock(self) -> int | None:
+        """The highest ``time`` applied over all topics, ms; None before the first."""
+        sql = "SELECT max(time) FROM outcomes WHERE outcome = 'applied'"
+        highest = self._db.execute(sql).fetchall()[0][0]
+        return None if highest is None else int(highest)
+
+    # -- KPIs ------------------------------------------------------------------------------------
+
+    def rows(
+        self,
+        kpi: str,
+        window: str | None,
+        as_of: int,
+        by: str | tuple[str, str] | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> dict[tuple[str, str | None], Row]:
+        """(territory, value of ``by``) -> answer, for every known territory and every enum value.
+
+        Rows ``unknown``, ``51.unknown``, ``51.none``, ``522.unknown``, ``522.none`` appear when
+        something counts in them. ``window`` is ignored for stock KPIs. A pair of dimensions has
+        values ``a|b``.
+        """
+        spec = KPIS[kpi]
+        dims = (by,) if isinstance(by, str) else by or ()
+        filters = [Template(spec.base).safe_substitute(a=floor(as_of, MINUTE))]
+        if not spec.stock:
+            assert window is not None, kpi
+            start, end = bounds(window, as_of)
+            filters.append(f"{spec.at} >= {start} AND {spec.at} < {end}")
+        arguments: list[str] = []
+        for dimension, value in (where or {}).items():
+            members(spec.table, dimension)
+            filters.append(f"{dimension} = ?")
+            arguments.append(value)
+        sql = ROWS.substitute(
+            by=" || '|' || ".join(dims) if dims else "NULL::VARCHAR",
+            numerator=spec.numerator,
+            denominator=spec.denominator,
+            table=spec.table,
+            where=" AND ".join(f"({f})" for f in filters),
+            aggregate=_aggregate(spec),
+        )
+        found = {
+            (territory, value): _row(spec, first, second, count)
+            for territory, value, first, second, count in self._db.execute(
+                sql, arguments
+            ).fetchall()
+        }
+        values: list[str | None] = [None]
+        if dims:
+            values = ["|".join(v) for v in product(*(members(spec.table, d) for d in dims))]
+        if spec.kind == "commune_share":
+            return self._shares(found, values)
+        empty = _row(spec, None, None, 0)
+        full = {(t, v): found.get((t, v), empty) for t in self.places.known() for v in values}
+        for territory in {t for t, _ in found if (t, values[0]) not in full}:
+            full |= {(territory, v): found.get((territory, v), empty) for v in values}
+        return full
+
+    def _shares(
+        self, found: Mapping[tuple[str, str | None], Row], values: list[str | None]
+    ) -> dict[tuple[str, str | None], Row]:
+        full: dict[tuple[str, str | None], Row] = {}
+        for territory, total in self._commune_counts.items():
+            for value in values:
+                row = found.get((territory, value))
+                sellers = row.numerator or 0 if row else 0
+                share = sellers / total if total else None  # an island district has no commune
+                full[territory, value] = Row(share, sellers, total, total)
+        return full
+
+    def indicators(self, as_of: int) -> dict[str, Latest]:
+        """Series key -> value, target, gap and age, of series with a period that has ended."""
+        rows = self._db.execute(
+            "SELECT series, coalesce(value, CASE WHEN denominator <> 0"
+            " THEN numerator / denominator END) AS v, target, v - target, (? - time) / 1000.0,"
+            " period_start FROM reading WHERE period_end <= ?"
+            " QUALIFY row_number() OVER (PARTITION BY series ORDER BY period_start DESC) = 1",
+            [as_of, as_of],
+        ).fetchall()
+        return {r[0]: Latest(r[1], r[2], r[3], float(r[4]), r[5]) for r in rows}
+
+    def indicator_sums(self, window: str, as_of: int) -> dict[str, tuple[float, int]]:
+        """Series key of a flow -> (sum, periods) over the periods that end in the window."""
+        start, end = bounds(window, as_of)
+        rows = self._db.execute(
+            "WITH v AS (SELECT series, coalesce(value, CASE WHEN denominator <> 0"
+            " THEN numerator / denominator END) AS v FROM reading WHERE kind = 'flow'"
+            " AND period_end >= ? AND period_end < ?)"
+            " SELECT series, sum(v), count(v) FROM v WHERE v IS NOT NULL GROUP BY series",
+            [start, end],
+        ).fetchall()
+        return {r[0]: (r[1], r[2]) for r in rows}
+
+
+def _aggregate(spec: Kpi) -> str:
+    match spec.kind:
+        case "distinct" | "commune_share":
+            return "count(DISTINCT n), NULL"
+        case "quantile":
+            return f"list(n ORDER BY n)[(count(*) * {spec.percent} + 99) // 100], NULL"
+        case "rate":
+            return "sum(n::HUGEINT), sum(m::HUGEINT)"
+        case _:
+            return "sum(n::HUGEINT), count(*)"
+
+
+def _row(spec: Kpi, first: Any, second: Any, count: int) -> Row:
+    match spec.kind:
+        case "count":
+            return Row(count, None, None, count)
+        case "sum":
+            return Row(first or 0, None, None, count)
+        case "distinct":
+            return Row(first or 0, None, None, first or 0)
+        case "quantile":
+            return Row(None if first is None else first / spec.scale, None, None, count)
+        case "commune_share":
+            return Row(None, first or 0, None, count)
+        case "rate" | "mean":
+            top, bottom = first or 0, second or 0
+            return Row(top / bottom / spec.scale if bottom else None, top, bottom, count)
+
+
+__all__ = ("OUTCOMES", "SOURCE_TOPICS", "Latest", "Oracle", "Places", "Row")

@@ -1,0 +1,385 @@
+"""One record read by the contract's text: sections 2, 3 and 5 in plain Python.
+
+`read` gives either a `Rejected` with the first reason that applies, or a `Reading`: the entity's
+columns as the oracle's tables hold them. The enumerations and field lists below are written out
+again from the contract on purpose: they must not follow a mistake of the pipeline's schemas.
+
+Where the contract leaves a bound open the project's documented limits are used: ids of 1 to 256
+characters, codes not empty, counts to 2^31, other whole numbers to 2^53, amounts to 10^15 VND.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, NamedTuple, NoReturn
+
+from tests.oracle.raw import RawRecord, partition_of
+
+MAX_BYTES = 256 * 1024
+FUTURE = 15 * 60 * 1000
+#: Reasons in the order in which they are tried.
+REASONS = (
+    "too_large", "not_utf8", "not_json", "not_cloudevent",
+    "unknown_type", "schema", "key_mismatch", "future_time",
+)  # fmt: skip
+STEPS = ("receive", "appraise", "approve", "sign", "return")
+
+Json = Any
+Check = Callable[[Json], Any]
+
+
+class Rejected(NamedTuple):
+    """A record for the dead-letter topic: the reason and where it was found."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A usable record: its table, entity, revision, digest of all fields, and columns."""
+
+    table: str
+    entity: str
+    revision: int
+    digest: int
+    time: int
+    columns: dict[str, Any]
+
+
+class _Bad(Exception):
+    """A value that is not what section 3 asks for."""
+
+
+def _bad(expected: str) -> NoReturn:
+    raise _Bad(expected)
+
+
+_RFC3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def instant(value: Json) -> int:
+    """RFC 3339 text with an offset as whole ms since the epoch, finer digits cut."""
+    if type(value) is not str:
+        _bad("text")
+    return _instant(value)
+
+
+@lru_cache(maxsize=1 << 16)  # every revision repeats the times of the earlier ones
+def _instant(value: str) -> int:
+    if not (m := _RFC3339.fullmatch(value)):
+        _bad("RFC 3339 time with offset")
+    year, month, day, hour, minute, second = (int(m[i]) for i in range(1, 7))
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH
+    except ValueError:
+        _bad("a day of the calendar")
+    offset = 0
+    if m[8]:
+        if int(m[9]) > 23 or int(m[10]) > 59:
+            _bad("an offset of at most 23:59")
+        offset = (int(m[9]) * 60 + int(m[10])) * (-1 if m[8] == "-" else 1)
+    if hour > 23 or minute > 59 or second > 60:
+        _bad("a time of the day")
+    seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second
+    return seconds * 1000 + int((m[7] or "0")[:3].ljust(3, "0"))
+
+
+def _text(least: int = 0, most: int | None = None) -> Check:
+    def check(value: Json) -> str:
+        if type(value) is not str or len(value) < least or (most and len(value) > most):
+            _bad(f"text of {least} to {most} characters")
+        return value
+
+    return check
+
+
+def _whole(least: int, most: int) -> Check:
+    def check(value: Json) -> int:
+        if type(value) is not int or not least <= value <= most:
+            _bad(f"whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+class OneOf:
+    """An enumeration of the contract; ``members`` in its order."""
+
+    def __init__(self, *members: str) -> None:
+        self.members = members
+
+    def __call__(self, value: Json) -> str:
+        if type(value) is not str or value not in self.members:
+            _bad("one of " + ", ".join(self.members))
+        return value
+
+
+def _number(value: Json) -> float:
+    if type(value) not in (int, float):
+        _bad("number")
+    try:
+        result = float(value)
+    except OverflowError:
+        _bad("number of double precision")
+    if not math.isfinite(result):
+        _bad("finite number")
+    return result + 0.0  # minus zero is zero
+
+
+def _truth(value: Json) -> bool:
+    if type(value) is not bool:
+        _bad("true or false")
+    return value
+
+
+def _map_of(member: Check) -> Check:
+    def check(value: Json) -> dict[str, Any]:
+        if type(value) is not dict:
+            _bad("object")
+        return {k: member(v) for k, v in value.items()}
+
+    return check
+
+
+_ID, _CODE, _STR = _text(1, 256), _text(1), _text()
+_REVISION, _COUNT = _whole(1, 2**53), _whole(0, 2**31)
+_VND, _SIZE = _whole(0, 10**15), _whole(1, 2**53)
+_CHANNEL = OneOf("online", "direct", "postal")
+_RATING = OneOf("satisfied", "accepted", "dissatisfied")
+_PLATFORM = OneOf("postmart", "voso", "sendo", "provincial")
+_DEVICE = OneOf("mobile", "desktop", "kiosk")
+
+
+def _payment(value: Json) -> dict[str, Any]:
+    if type(value) is not dict:
+        _bad("object")
+    return _fields(value, _PAYMENT, "payment.")
+
+
+_PAYMENT: dict[str, Check] = {
+    "amount": _VND,
+    "method": OneOf("cash", "bank", "wallet", "portal"),
+    "paid_at": instant,
+}
+
+#: Section 3, one table per entity. A name that ends in "?" is optional: null when absent.
+FIELDS: dict[str, dict[str, Check]] = {
+    "report": {
+        "report_id": _ID, "revision": _REVISION,
+        "status": OneOf(
+            "received", "verifying", "assigned", "in_progress", "extended", "answered",
+            "reopened", "rejected", "duplicate", "referred"),
+        "category": OneOf(
+            "road", "lighting_power", "waste_env", "drainage_flood", "urban_order",
+            "security_traffic", "water_supply", "food_health", "admin_service", "disaster",
+            "other"),
+        "channel": OneOf(
+            "app", "web", "hotline", "zalo", "facebook", "email", "camera", "field_staff"),
+        "priority": OneOf("urgent", "normal", "complex"),
+        "province_code": _CODE, "district_code?": _STR, "commune_code?": _STR,
+        "lat?": _number, "lon?": _number, "agency_code?": _STR, "reported_at": instant,
+        "acknowledged_at?": instant, "due_at?": instant, "answered_at?": instant,
+        "closed_at?": instant, "rating?": _RATING, "rated_at?": instant,
+        "extended_count?": _COUNT, "duplicate_of?": _STR, "description?": _text(0, 4000),
+        "media_url?": _STR, "status_note?": _STR, "reporter_ref?": _STR,
+    },
+    "kase": {
+        "case_id": _ID, "revision": _REVISION,
+        "status": OneOf(
+            "registered", "accepted", "refused", "processing", "supplement", "payment_due",
+            "withdrawn", "stopped", "solved", "returned"),
+        "level": OneOf("province", "district", "commune"), "procedure_code": _STR,
+        "procedure_field": OneOf(
+            "civil_status", "certification", "land", "business", "construction", "transport",
+            "labour_social", "police_residence", "other"),
+        "service_level": OneOf("info", "partial", "full"), "channel": _CHANNEL,
+        "result_channel?": _CHANNEL, "portal": OneOf("national", "provincial"),
+        "province_code": _CODE, "district_code?": _STR, "commune_code?": _STR,
+        "agency_code?": _STR, "registered_at": instant, "accepted_at?": instant,
+        "due_at?": instant, "solved_at?": instant, "returned_at?": instant,
+        "steps?": _map_of(instant), "fee_due": _VND, "payment?": _payment,
+        "components_total": _COUNT, "components_digitised": _COUNT,
+        "components_signed": _COUNT, "components_reused": _COUNT, "result_digital": _truth,
+        "auth": _truth, "popdb_checked": _truth, "popdb_fields": _whole(0, 20),
+        "dvcqg_synced_at?": instant, "device?": _DEVICE, "rating?": _RATING, "rated_at?": instant,
+    },
+    "listing": {
+        "listing_id": _ID, "revision": _REVISION, "store_id": _ID,
+        "seller_kind": OneOf("household", "cooperative", "firm"), "platform": _PLATFORM,
+        "product_key": _CODE, "product_name": _STR,
+        "product_group": OneOf(
+            "food", "drink", "herbal", "handicraft", "ornamental", "tourism", "other"),
+        "ocop_stars": _whole(0, 5), "unit?": _STR, "price_vnd": _whole(1, 99_999_999),
+        "stock": _whole(0, 2**53), "active": _truth, "province_code": _CODE,
+        "district_code?": _STR, "commune_code?": _STR, "created_at": instant,
+        "delisted_at?": instant,
+    },
+    "orders": {
+        "order_id": _ID, "revision": _REVISION, "listing_id": _ID, "store_id": _ID,
+        "platform": _PLATFORM, "status": OneOf("placed", "completed", "cancelled"),
+        "quantity": _SIZE, "value_vnd": _VND, "payment": OneOf("cod", "bank", "wallet"),
+        "province_code": _CODE, "district_code?": _STR, "commune_code?": _STR,
+        "placed_at": instant, "completed_at?": instant, "cancelled_at?": instant,
+    },
+    "reading": {
+        "domain": _CODE, "indicator": _CODE, "territory": _CODE, "period_start": instant,
+        "period_end": instant, "revision": _REVISION,
+        "kind": OneOf("level", "flow", "rate", "rank", "flag", "text"), "value?": _number,
+        "numerator?": _number, "denominator?": _number, "target?": _number,
+        "target_low?": _number, "unit": _STR, "dims?": _map_of(_STR), "text?": _STR,
+        "source_system": _STR,
+    },
+}  # fmt: skip
+
+#: CloudEvents type -> (topic, table).
+TYPES = {
+    "ioc.field_report.v1": ("ioc.field-report.v1", "report"),
+    "ioc.admin_case.v1": ("ioc.admin-case.v1", "kase"),
+    "ioc.listing.v1": ("ioc.listing.v1", "listing"),
+    "ioc.order.v1": ("ioc.listing.v1", "orders"),
+    "ioc.indicator.v1": ("ioc.indicator.v1", "reading"),
+}
+
+
+def _fields(data: Mapping[str, Json], spec: Mapping[str, Check], path: str) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for field, check in spec.items():
+        name = field.rstrip("?")
+        value = data.get(name)
+        if value is None:
+            if field != name:
+                out[name] = None
+                continue
+            raise _Bad(f"{path}{name}: required")
+        try:
+            out[name] = check(value)
+        except _Bad as problem:
+            raise _Bad(f"{path}{name}: {problem}") from None
+    return out
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _parse(value: bytes | None) -> Json | Rejected:
+    if value is None:
+        return Rejected("not_json", "no value")
+    if len(value) > MAX_BYTES:
+        return Rejected("too_large", f"{len(value)} bytes")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return Rejected("not_utf8", "value")
+    try:
+        parsed = json.loads(text, parse_constant=_no_constant)
+        if "\\u" in text:  # half a surrogate pair is no text: this raises a ValueError
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return Rejected("not_json", "value")
+    return parsed
+
+
+def _envelope(event: Json) -> int | Rejected:
+    """The envelope's ``time``, or what is wrong with a required member."""
+    if type(event) is not dict:
+        return Rejected("not_cloudevent", "an object was expected")
+    if event.get("specversion") != "1.0":
+        return Rejected("not_cloudevent", "specversion: 1.0")
+    for member in ("id", "source", "type"):
+        value = event.get(member)
+        if type(value) is not str or not value:
+            return Rejected("not_cloudevent", f"{member}: text")
+    if "data" not in event:
+        return Rejected("not_cloudevent", "data: required")
+    try:
+        return instant(event.get("time"))
+    except _Bad:
+        return Rejected("not_cloudevent", "time: RFC 3339 with offset")
+
+
+def series_key(data: Mapping[str, Any]) -> str:
+    """The key of an indicator's events: ``indicator|territory|k=v;k=v`` with sorted dims."""
+    dims = ";".join(f"{k}={v}" for k, v in sorted((data["dims"] or {}).items()))
+    return f"{data['indicator']}|{data['territory']}|{dims}"
+
+
+def _identity(table: str, data: Mapping[str, Any]) -> tuple[str, str]:
+    """(Kafka key, entity within the table)."""
+    match table:
+        case "report":
+            return data["report_id"], data["report_id"]
+        case "kase":
+            return data["case_id"], data["case_id"]
+        case "listing":
+            return data["store_id"], json.dumps([data["store_id"], data["listing_id"]])
+        case "orders":
+            return data["store_id"], json.dumps([data["store_id"], data["order_id"]])
+        case _:
+            key = series_key(data)
+            return key, json.dumps([key, data["period_start"]])
+
+
+def _milestones(table: str, data: Mapping[str, Any]) -> list[int]:
+    found = [v for k, v in data.items() if k.endswith("_at") and k != "due_at" and v is not None]
+    if table == "kase":
+        found += (data["steps"] or {}).values()
+        if data["payment"]:
+            found.append(data["payment"]["paid_at"])
+    return found
+
+
+def _digest(data: Mapping[str, Any]) -> int:
+    canonical = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return int.from_bytes(blake2b(canonical.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _columns(table: str, data: dict[str, Any]) -> dict[str, Any]:
+    columns = {k: v for k, v in data.items() if k not in ("steps", "payment", "dims", "revision")}
+    if table == "kase":
+        steps, payment = data["steps"] or {}, data["payment"] or {}
+        columns |= {f"step_{s}": steps.get(s) for s in STEPS}
+        columns |= {f"pay_{k}": payment.get(k) for k in _PAYMENT}
+    elif table == "orders":
+        columns["payment"] = data["payment"]  # here a method, not an object
+    elif table == "reading":
+        columns["series"] = series_key(data)
+    return columns
+
+
+def read(record: RawRecord, partitions: int, arrival: int) -> Reading | Rejected:
+    """What the contract makes of one record. Never raises."""
+    event = _parse(record.value)
+    if isinstance(event, Rejected):
+        return event
+    time = _envelope(event)
+    if isinstance(time, Rejected):
+        return time
+    topic, table = TYPES.get(event["type"], ("", ""))
+    if topic != record.topic:
+        return Rejected("unknown_type", "type")
+    if type(event["data"]) is not dict:
+        return Rejected("schema", "data: an object was expected")
+    try:
+        data = _fields(event["data"], FIELDS[table], "data.")
+    except _Bad as problem:
+        return Rejected("schema", str(problem))
+    key, entity = _identity(table, data)
+    if record.key is None or record.key != key.encode():
+        return Rejected("key_mismatch", "key")
+    if partition_of(record.key, partitions) != record.partition:
+        return Rejected("key_mismatch", "partition")
+    if any(t > arrival + FUTURE for t in (time, *_milestones(table, data))):
+        return Rejected("future_time", "a time more than 15 minutes after arrival")
+    digest = _digest(data)
+    return Reading(table, entity, data["revision"], digest, time, _columns(table, data))

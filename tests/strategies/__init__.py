@@ -1,0 +1,1 @@
+"""Seeded and Hypothesis-made event streams."""
