@@ -93,6 +93,10 @@ def install_missing(say: Say) -> None:
         say("could not be installed, going on without: " + " / ".join(last))
 
 
+#: The view is one whatever its port: its past (`ioc backfill`) and its present are one series.
+_INSTANCE = {"view": {"instance": "view"}}
+
+
 def rule_files() -> list[Path]:
     return sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
 
@@ -120,7 +124,7 @@ def scrape_config(
                 "static_configs": [
                     {
                         "targets": [f"{LOOPBACK}:{port}" for port in targets],
-                        "labels": {"service": name},
+                        "labels": {"service": name, **_INSTANCE.get(name, {})},
                     }
                 ],
             }

@@ -167,20 +167,10 @@ def history(system: System, days: int) -> ChildProcess:
 
 
 def backfill(system: System) -> ChildProcess:
-    """The same past as curves: an OpenMetrics file."""
-    return _once(system, "backfill", ioc("backfill", "--out", str(curves(system))))
-
-
-def curves(system: System) -> Path:
-    """Where the curves of the past lie until Prometheus has them."""
-    return system.home / "prometheus" / "past.om"
-
-
-def blocks(system: System, promtool: str) -> ChildProcess:
-    """The curves as blocks, in the folder from which Prometheus starts."""
-    command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet"]
-    files = [str(curves(system)), str(prometheus_data(system))]
-    return _once(system, "backfill", [*command, *files])
+    """The same past as blocks, in the folder from which Prometheus starts."""
+    scenario = ["--scenario", system.scenario] if system.scenario else []
+    command = ioc("backfill", "--blocks", str(prometheus_data(system)), *scenario)
+    return _once(system, "backfill", command)
 
 
 def prometheus(system: System) -> Part | None:

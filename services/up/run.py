@@ -146,19 +146,10 @@ class Run:
 
     async def _backfill(self) -> None:
         """Put the past where Prometheus finds it when it starts: before it does, and once."""
-        promtool = monitoring.find("promtool")
-        if promtool is None or not plan.is_installed("backfill"):
+        if monitoring.find("promtool") is None or not plan.is_installed("backfill"):
             return
-        system, curves = self.system, plan.curves(self.system)
-        curves.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if not await self._step("backfill", plan.backfill(system)):
-                return
-            self.say(f"backfill: {curves.stat().st_size / 1e6:.0f} MB of curves for Prometheus")
-            if await self._step("backfill", plan.blocks(system, promtool)):
-                system.remember(backfilled=True)
-        finally:
-            curves.unlink(missing_ok=True)
+        if await self._step("backfill", plan.backfill(self.system)):
+            self.system.remember(backfilled=True)
 
     async def _step(self, name: str, process: ChildProcess) -> bool:
         """Run a command that ends by itself; whether it went well. Its last line is shown."""
