@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.system import free_block
 from tests.unit.convert.invented import CLOCK, invented_log
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -26,19 +26,6 @@ class System:
     kafka: str
     view: str
     worker: int
-
-
-def free_block() -> int:
-    """The first of 50 ports that are free now."""
-    for base in range(28_000, 28_100, 50):
-        try:
-            for port in range(base, base + 50):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    pytest.fail("no free block of ports from 28000 on")
 
 
 @pytest.fixture(scope="module")

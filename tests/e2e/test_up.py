@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,21 +12,9 @@ from typing import Any
 import pytest
 
 from services.runtime.process import wait_until_gone
+from tests.e2e.system import free_block
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
-
-
-def _free_block() -> int:
-    """A base whose 50 ports are free now, away from those that other tests ask the system for."""
-    for base in range(22_000, 30_000, 50):
-        try:
-            for port in range(base, base + 50):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no free block of ports")
 
 
 def _start(*arguments: str) -> subprocess.Popen[str]:
@@ -44,7 +31,7 @@ class Up:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.base = _free_block()
+        self.base = free_block()
         self.arguments = ("--no-produce", f"--port-base={self.base}", f"--data-dir={folder}")
         self.process = _start(*self.arguments)
         self.line = self.read()

@@ -169,7 +169,7 @@ async def drain(
                         m.timestamp,
                         m.key,
                         m.value,
-                        [(str(n), bytes(v)) for n, v in m.headers],
+                        [(str(n), bytes(v or b"")) for n, v in m.headers],  # a value may be null
                     )
                     for m in batch
                     if m.offset < ends[tp]

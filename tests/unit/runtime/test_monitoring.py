@@ -23,7 +23,9 @@ def test_every_service_is_a_scrape_job_and_a_label_of_the_same_name() -> None:
     jobs = json.loads(_config())["scrape_configs"]
     assert [j["job_name"] for j in jobs] == ["view", "kpi", *PRODUCER_KINDS, "prometheus"]
     for job in jobs:
-        assert job["static_configs"][0]["labels"] == {"service": job["job_name"]}
+        name = job["job_name"]
+        labels = {"service": name} | ({"instance": "view"} if name == "view" else {})
+        assert job["static_configs"][0]["labels"] == labels
 
 
 def test_each_worker_is_a_target() -> None:

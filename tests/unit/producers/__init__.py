@@ -1,0 +1,1 @@
+"""Producers: the pump, the pace, the bookmark, the plan; no broker needed."""
