@@ -136,8 +136,8 @@ class Calendar:
         return frozenset(found)
 
     def tet_days(self, day: int) -> tuple[int, int]:
-        """The Tết break nearest to a day (the scenario's own, where it has one)."""
-        if self.extra_break is not None:
+        """The Tết break nearest to a day; from its first day on the scenario's own, if any."""
+        if self.extra_break is not None and day >= self.extra_break[0]:
             return self.extra_break
         year = day_date(day).year
         breaks = [tet_break(y) for y in (year - 1, year, year + 1)]

@@ -7,29 +7,32 @@ bytes, which no number notices (contract section 4, One law). While the broker i
 at most ``BUFFER_RECORDS`` of them; later ones wait in the generator, which costs nothing.
 """
 
-import json
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
+from services.runtime.bookmark import Bookmark
 from services.runtime.settings import Settings
 
 _log = logging.getLogger("producer")
 
 #: Records that may wait for their acknowledgement.
 BUFFER_RECORDS = 20_000
+#: A record below this is never refused for its own size, only for the company it was batched with.
+LARGEST_SAFE_BYTES = 512 * 1024
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 #: Seconds: how often the place to go on from is written, how long a wait for the broker may be
 #: before the log says so, how long a stop waits for the last acknowledgements.
 _SAVE_EVERY, _QUIET_LIMIT, _DRAIN = 5.0, 5.0, 10.0
 _LONGEST_NAP = 0.5
+#: Seconds between two rounds of sending failed records again, and how many a client is given.
+_ROUND, _ROUNDS_PER_CLIENT = 0.25, 20
 
 
 class Due(Protocol):
@@ -102,39 +105,6 @@ class Metrics:
         self._failed.labels(self.kind, reason).inc(count)
 
 
-class Bookmark:
-    """The file that holds where to go on from: every record that arrives earlier was acknowledged.
-
-    It belongs to a seed and scenario; under others it does not count.
-    """
-
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
-        self.path = path
-        self.identity = identity
-
-    def read(self) -> int | None:
-        """The instant (ms) to go on from, or None when nothing was sent under this identity."""
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        if not isinstance(found, dict) or found.get("identity") != self.identity:
-            return None
-        until = found.get("until")
-        return until if isinstance(until, int) else None
-
-    def write(self, until: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".new")
-        draft.write_text(json.dumps({"identity": self.identity, "until": until}), encoding="utf-8")
-        draft.replace(self.path)
-
-
-def bookmark_path(settings: Settings, kind: str) -> Path:
-    """Where the bookmark of a kind lies: one per namespace."""
-    return settings.data_dir / "producers" / (settings.namespace or "live") / f"{kind}.json"
-
-
 @dataclass(frozen=True)
 class Clock:
     """Simulated time: ``simulated`` at wall instant ``wall`` (both ms), then ``speed`` times it."""
@@ -151,13 +121,29 @@ class Clock:
         return (instant - self.now(wall)) / self.speed / 1000
 
 
+class Clients(Protocol):
+    """Where the Kafka clients come from."""
+
+    def main(self) -> Client:
+        """A new idempotent client."""
+
+    def large(self) -> Client:
+        """A new client for large records, without idempotence: when the broker refuses a record,
+        kafka-python's idempotent client never gets another one of that partition through.
+        """
+
+
 class Pump:
     """Hands records to the Kafka client in order and keeps account of every one."""
 
-    def __init__(self, client: Client, named: Callable[[str], str], metrics: Metrics) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, named: Callable[[str], str], metrics: Metrics) -> None:
+        self._clients = clients
+        self._client = clients.main()
+        self._large: Client | None = None
         self._named = named
         self._metrics = metrics
+        self._failed_rounds = 0
+        self._next_round = 0.0
         self._waiting: deque[tuple[Due, Pending, float]] = deque()
         #: Every record up to this arrival (ms) has been settled; None before the first.
         self.settled: int | None = None
@@ -175,8 +161,11 @@ class Pump:
         from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
         headers = [CONTENT_TYPE, ("ioc-arrival", str(due.at).encode())]
+        client = self._client
+        if len(due.value) > LARGEST_SAFE_BYTES:
+            client = self._large = self._large or self._clients.large()
         try:
-            pending = self._client.send(
+            pending = client.send(
                 self._named(due.topic), key=due.key, value=due.value, headers=headers
             )
         except MessageSizeTooLargeError:
@@ -201,24 +190,19 @@ class Pump:
 
     def settle(self, now: float) -> None:
         """Take account of what the broker has answered; ``now`` in seconds of a steady clock."""
-        from kafka.errors import MessageSizeTooLargeError
-
         while self._waiting and self._waiting[0][1].is_done:
             due, pending, _ = self._waiting.popleft()
             if pending.succeeded():
                 self._metrics.acked.inc()
+                self._failed_rounds = 0
                 self.settled = due.at
-            elif isinstance(pending.exception, MessageSizeTooLargeError):
+            elif self._hopeless(due, pending):
                 self._give_up(due)
                 self.settled = due.at
             else:
                 # The place to go on from stays before this record until it is through.
-                self._metrics.failed(_reason(pending.exception))
-                self._say_silent(f"{type(pending.exception).__name__}, sent again")
-                if not self.offer(due, now):
-                    self._waiting.appendleft((due, pending, now))
-                    break
-                self._waiting.rotate(1)
+                self._waiting.appendleft((due, pending, now))
+                self._send_again(now)
                 break
         self._metrics.buffered.set(len(self._waiting))
         if self._waiting and now - self._waiting[0][2] > _QUIET_LIMIT:
@@ -227,15 +211,48 @@ class Pump:
             self._silent = False
             _log.info("the broker answers again")
 
+    def close(self) -> None:
+        """Close the clients; what they still hold is given five seconds."""
+        self._client.close(timeout=5)
+        if self._large is not None:
+            self._large.close(timeout=1)
+
+    @staticmethod
+    def _hopeless(due: Due, pending: Pending) -> bool:
+        from kafka.errors import MessageSizeTooLargeError
+
+        return (
+            isinstance(pending.exception, MessageSizeTooLargeError)
+            and len(due.value) > LARGEST_SAFE_BYTES
+        )
+
+    def _send_again(self, now: float) -> None:
+        """Offer every failed record once more; each keeps its place in the account.
+
+        At most a few times a second; a client that never succeeds again is replaced.
+        """
+        if now < self._next_round:
+            return
+        self._next_round = now + _ROUND
+        self._failed_rounds += 1
+        if self._failed_rounds > _ROUNDS_PER_CLIENT:
+            self._failed_rounds = 0
+            self._client.close(timeout=1)
+            self._client = self._clients.main()
+        for i, (due, pending, _) in enumerate(list(self._waiting)):
+            if not pending.is_done or pending.succeeded() or self._hopeless(due, pending):
+                continue
+            name = type(pending.exception).__name__
+            self._metrics.failed("timeout" if "Timeout" in name else "other")
+            _log.debug("%s: %s, sent again", due.key.decode("utf-8", "replace"), name)
+            if not self.offer(due, now):
+                return
+            self._waiting[i] = self._waiting.pop()
+
     def _say_silent(self, what: str) -> None:
         if not self._silent:
             self._silent = True
             _log.warning("%s; records wait and nothing is lost (said once)", what)
-
-
-def _reason(error: object) -> str:
-    name = type(error).__name__
-    return "timeout" if "Timeout" in name else "other"
 
 
 def wall_ms() -> int:
@@ -317,39 +334,59 @@ def _save(pump: Pump, bookmark: Bookmark) -> None:
         bookmark.write(pump.settled)
 
 
-def connect(settings: Settings, kind: str, stop: threading.Event) -> Client | None:
-    """A kafka-python producer, as soon as a broker answers; None when asked to stop before."""
-    import kafka
-    from kafka.errors import KafkaError
+class KafkaClients:
+    """kafka-python producers, made as soon as a broker answers."""
 
-    library: Any = kafka  # it carries no types
+    def __init__(self, settings: Settings, kind: str, stop: threading.Event) -> None:
+        self._settings, self._kind, self._stop = settings, kind, stop
 
-    from services.runtime.kafka import producer_settings
+    def _settings_of(self, **more: Any) -> dict[str, Any]:
+        from services.runtime.kafka import producer_settings
 
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    said = False
-    while not stop.is_set():
-        try:
-            client: Client = library.KafkaProducer(
-                **producer_settings(settings, f"sim-{kind}")
-                | {
-                    "batch_size": 128 * 1024,
-                    "max_block_ms": 2_000,
-                    "bootstrap_timeout_ms": 3_000,
-                    # A record waits as long as it takes: giving up would lose it.
-                    "delivery_timeout_ms": 24 * 3_600_000,
-                    # The broker, not this client, says what is too large.
-                    "max_request_size": 64 * 1024 * 1024,
-                    "allow_auto_create_topics": False,
-                    "metrics_enabled": False,
-                }
-            )
-            return client
-        except (KafkaError, OSError):
-            if not said:
-                said = True
-                _log.warning(
-                    "no Kafka broker answers at %s; trying on (IOC_BOOTSTRAP)", settings.bootstrap
-                )
-            stop.wait(1.0)
-    return None
+        return (
+            producer_settings(self._settings, f"sim-{self._kind}")
+            | {
+                "batch_size": 128 * 1024,
+                "max_block_ms": 2_000,
+                "bootstrap_timeout_ms": 3_000,
+                # A record waits as long as it takes: giving up would lose it.
+                "delivery_timeout_ms": 24 * 3_600_000,
+                # The broker, not this client, says what is too large.
+                "max_request_size": 16 * 1024 * 1024,
+                "allow_auto_create_topics": False,
+                "metrics_enabled": False,
+            }
+            | more
+        )
+
+    def main(self) -> Client:
+        return self._connect()
+
+    def large(self) -> Client:
+        return self._connect(enable_idempotence=False)
+
+    def _connect(self, **more: Any) -> Client:
+        """Raises StoppedError when asked to stop before a broker answers."""
+        import kafka
+        from kafka.errors import KafkaError
+
+        library: Any = kafka  # it carries no types
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        said = False
+        while not self._stop.is_set():
+            try:
+                client: Client = library.KafkaProducer(**self._settings_of(**more))
+                return client
+            except (KafkaError, OSError):
+                if not said:
+                    said = True
+                    _log.warning(
+                        "no Kafka broker answers at %s; trying on (IOC_BOOTSTRAP)",
+                        self._settings.bootstrap,
+                    )
+                self._stop.wait(1.0)
+        raise StoppedError
+
+
+class StoppedError(Exception):
+    """Asked to stop while waiting for a broker."""

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from typing import Any
 import click
 
 from services.runtime import settings as settings_module
+from services.runtime.bookmark import Bookmark, bookmark_path
 from services.runtime.producer import (
-    Bookmark,
     Clock,
     Due,
+    KafkaClients,
     Metrics,
     Pump,
-    bookmark_path,
-    connect,
+    StoppedError,
     pace,
     wall_ms,
 )
@@ -70,60 +70,66 @@ class FaultRate(click.ParamType):
 class Plan:
     """What a run plays; all four sources of a system play the same one.
 
-    ``simulated`` at the wall instant ``wall`` (ms), ``anchor`` the instant of the scenario.
+    The simulated clock stood at ``simulated`` at the wall instant ``wall`` (both ms). ``played``
+    are the scenarios begun so far, each with its anchor (ms).
     """
 
     seed: int
-    scenario: str
     speed: float
     start: int | None
-    anchor: int
     simulated: int
     wall: int
+    played: tuple[tuple[str, int], ...] = ()
 
     @property
     def clock(self) -> Clock:
         return Clock(self.simulated, self.wall, self.speed)
 
-    def continues(self, other: "Plan") -> bool:
-        """Whether another run of the same system asks for the same thing."""
-        return (self.seed, self.scenario, self.speed) == (
-            other.seed,
-            other.scenario,
-            other.speed,
-        ) and other.start in (None, self.start)
+    def beginning(self, now: int) -> int:
+        """The simulated instant at which a source without a past begins."""
+        return self.clock.now(now) if self.start is None else self.simulated
 
-
-def common_plan(folder: Path, wanted: Plan) -> Plan:
-    """The plan that the sources of a system agree on: the first one to ask writes it down.
-
-    So a storm begins at one instant for all, a fast clock runs at one pace for all, and a restart
-    goes on where it was.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.json"
-    with (folder / "plan.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            found = Plan(**json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
-            found = None
-        if found is not None and found.continues(wanted):
-            return found
-        path.write_text(json.dumps(asdict(wanted)), encoding="utf-8")
-    return wanted
+    @property
+    def scenario(self) -> str:
+        return self.played[-1][0] if self.played else ""
 
 
 def plan(
     settings: Settings, *, seed: int, scenario: str, speed: float, start: int | None, now: int
 ) -> Plan:
-    """The plan of this system for these wishes at a wall instant (ms)."""
-    begin = now if start is None else start
-    wanted = Plan(seed, scenario, speed, start, begin, begin, now)
-    if start is None and speed == 1 and not scenario:
-        # The plain run needs no agreement: its clock is the wall clock.
-        return wanted
-    return common_plan(bookmark_path(settings, "x").parent, wanted)
+    """The plan of this system for these wishes at a wall instant (ms).
+
+    The sources of a system agree on it: the first one to ask writes it down. So a storm begins at
+    one instant for all, a fast clock runs at one pace for all, and a restart goes on where it was.
+    A scenario once begun stays part of the world, whatever is played later: its reports still have
+    to be answered. Another seed, speed or start is another run.
+    """
+    folder = bookmark_path(settings, "x").parent
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.json"
+    with (folder / "plan.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = _read_plan(path)
+        if (
+            found is None
+            or (found.seed, found.speed) != (seed, speed)
+            or start not in (None, found.start)
+        ):
+            begin = now if start is None else start
+            found = Plan(seed, speed, start, begin, now)
+        if scenario and scenario != found.scenario:
+            found = replace(found, played=(*found.played, (scenario, found.clock.now(now))))
+        path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    return found
+
+
+def _read_plan(path: Path) -> Plan | None:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        played = tuple((str(name), int(anchor)) for name, anchor in fields.pop("played"))
+        return Plan(**fields, played=played)
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 class World:
@@ -144,8 +150,8 @@ Opener = Callable[[Plan, Mapping[str, float] | None], World]
 
 
 def identity(plan: Plan, kind: str) -> dict[str, Any]:
-    """What a bookmark belongs to: another seed or scenario is another world."""
-    return {"kind": kind, "seed": plan.seed, "scenario": plan.scenario, "start": plan.start}
+    """What a bookmark belongs to: another seed or start is another world."""
+    return {"kind": kind, "seed": plan.seed, "start": plan.start}
 
 
 def _refuse_time_travel(settings: Settings, speed: float, until: int | None, now: int) -> None:
@@ -165,8 +171,13 @@ def command(
     scenarios: Mapping[str, str],
     faults: Mapping[str, str],
     default_rates: Mapping[str, float],
+    longest_delay_ms: int,
 ) -> click.Command:
-    """The click command of one simulated source."""
+    """The click command of one simulated source.
+
+    ``longest_delay_ms``: how long a fault may hold a record back. Under other fault rates other
+    records were held back, so those of that time are sent again.
+    """
 
     @click.command(
         name,
@@ -219,7 +230,11 @@ def command(
         agreed = plan(
             settings, seed=seed, scenario=scenario or "", speed=speed, start=start, now=now
         )
-        raise SystemExit(_produce(settings, kind, agreed, open_world(agreed, rates), until, once))
+        path = bookmark_path(settings, kind)
+        bookmark = Bookmark(path, identity(agreed, kind), rates, longest_delay_ms)
+        raise SystemExit(
+            _produce(settings, kind, agreed, open_world(agreed, rates), bookmark, until, once)
+        )
 
     return run
 
@@ -230,7 +245,13 @@ def _table(rows: Mapping[str, str]) -> str:
 
 
 def _produce(
-    settings: Settings, kind: str, agreed: Plan, world: World, until: int | None, once: bool
+    settings: Settings,
+    kind: str,
+    agreed: Plan,
+    world: World,
+    bookmark: Bookmark,
+    until: int | None,
+    once: bool,
 ) -> int:
     log = logging.getLogger("producer")
     stop = threading.Event()
@@ -238,15 +259,10 @@ def _produce(
         signal.signal(number, lambda *_: stop.set())
     serve_metrics(settings.metrics_port)
     metrics = Metrics(kind)
-    client = connect(settings, kind, stop)
-    if client is None:
-        return OK
-    bookmark = Bookmark(bookmark_path(settings, kind), identity(agreed, kind))
     resumed = bookmark.read()
-    start = agreed.simulated if resumed is None else resumed
+    start = agreed.beginning(wall_ms()) if resumed is None else resumed
     if until is not None and until < start:
         log.error("--until lies before the instant to go on from")
-        client.close(timeout=1)
         return USAGE
     log.info(
         "%s %s at x%g, seed %d%s",
@@ -256,8 +272,9 @@ def _produce(
         agreed.seed,
         f", scenario {agreed.scenario}" if agreed.scenario else "",
     )
-    pump = Pump(client, settings.named, metrics)
+    pump: Pump | None = None
     try:
+        pump = Pump(KafkaClients(settings, kind, stop), settings.named, metrics)
         pace(
             world,
             pump,
@@ -269,7 +286,10 @@ def _produce(
             opening=resumed is None,
             once=once,
         )
+    except StoppedError:
+        pass
     finally:
-        client.close(timeout=5)
+        if pump is not None:
+            pump.close()
     log.info("stopped")
     return OK

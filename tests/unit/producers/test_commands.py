@@ -53,13 +53,17 @@ def test_a_wrong_wish_is_refused_with_the_reason(
 
 def test_all_sources_play_the_same_storm_from_the_same_instant(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    wishes = {"seed": 1, "scenario": "storm", "speed": 1.0, "start": None}
-    first = plan(settings, **wishes, now=NOW)  # type: ignore[arg-type]  # one dict for all
-    later = plan(settings, **wishes, now=NOW + 5_000)  # type: ignore[arg-type]  # as above
-    assert first.anchor == NOW
-    assert later == first
-    other = plan(settings, seed=2, scenario="storm", speed=1.0, start=None, now=NOW + 9_000)
-    assert other.anchor == NOW + 9_000
+
+    def ask(scenario: str, now: int, seed: int = 1) -> Plan:
+        return plan(settings, seed=seed, scenario=scenario, speed=1, start=None, now=now)
+
+    first = ask("storm", NOW)
+    assert first.played == (("storm", NOW),)
+    assert ask("storm", NOW + 5_000) == first
+    # A storm goes on, whatever is played next and whether or not it is asked for again.
+    assert ask("", NOW + 6_000).played == first.played
+    assert ask("tet", NOW + 9_000).played == (("storm", NOW), ("tet", NOW + 9_000))
+    assert ask("storm", NOW + 9_000, seed=2).played == (("storm", NOW + 9_000),)
 
 
 def test_a_fast_clock_goes_on_after_a_restart(tmp_path: Path) -> None:
@@ -68,12 +72,15 @@ def test_a_fast_clock_goes_on_after_a_restart(tmp_path: Path) -> None:
     plan(settings, seed=1, scenario="", speed=600, start=start, now=NOW)
     again = plan(settings, seed=1, scenario="", speed=600, start=start, now=NOW + 60_000)
     assert again.clock.now(NOW + 60_000) == start + 600 * 60_000
+    assert again.beginning(NOW + 60_000) == start
 
 
-def test_the_plain_run_needs_no_agreement(tmp_path: Path) -> None:
-    found = plan(Settings(data_dir=tmp_path), seed=1, scenario="", speed=1, start=None, now=NOW)
-    assert found == Plan(1, "", 1, None, NOW, NOW, NOW)
-    assert not list(tmp_path.iterdir())
+def test_a_plain_run_keeps_to_the_wall_clock(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    plan(settings, seed=1, scenario="", speed=1, start=None, now=NOW)
+    later = plan(settings, seed=1, scenario="", speed=1, start=None, now=NOW + 777_777)
+    assert later.clock.now(NOW + 999_999) == NOW + 999_999
+    assert later.beginning(NOW + 777_777) == NOW + 777_777
 
 
 @pytest.mark.parametrize(

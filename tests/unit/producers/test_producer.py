@@ -11,9 +11,9 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotLeaderForPartitionError
 from prometheus_client import CollectorRegistry
 
+from services.runtime.bookmark import Bookmark
 from services.runtime.producer import (
     BUFFER_RECORDS,
-    Bookmark,
     Clock,
     Metrics,
     Pump,
@@ -344,6 +344,13 @@ def test_a_bookmark_of_another_world_does_not_count(tmp_path: Path) -> None:
     path.write_text(json.dumps({"identity": {"seed": 1}, "until": "soon"}), encoding="utf-8")
     assert Bookmark(path, {"seed": 1}).read() is None
     assert Bookmark(tmp_path / "none.json", {}).read() is None
+
+
+def test_other_fault_rates_go_back_by_the_longest_delay(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    Bookmark(path, {}, {"late": 0.03}, 1_000).write(5_000)
+    assert Bookmark(path, {}, {"late": 0.03}, 1_000).read() == 5_000
+    assert Bookmark(path, {}, {}, 1_000).read() == 4_000
 
 
 def test_a_fast_clock_runs_ahead() -> None:

@@ -97,4 +97,5 @@ def test_a_scenario_can_move_the_festival() -> None:
     first = day_of(date(2025, 11, 4))
     moved = Calendar(extra_break=(first, first + 6))
     assert not moved.is_working_day(first)
-    assert moved.tet_days(first - 10) == (first, first + 6)
+    assert moved.tet_days(first + 9) == (first, first + 6)
+    assert moved.tet_days(first - 1) == CALENDAR.tet_days(first - 1)

@@ -11,7 +11,7 @@ from services.core.calendar import DAY_MS, HOUR_MS, MINUTE_MS, day_start
 from services.core.territory import Territories
 from services.simulation.faults import DEFAULT_RATES, Faults, quiet_half_hour
 from services.simulation.scenarios import NAMES, scenario
-from services.simulation.stream import Arrival, Simulation
+from services.simulation.stream import Arrival, Kind, Simulation
 from services.simulation.world import world
 from tests.unit.simulation.conftest import FIRST_DAY
 
@@ -193,7 +193,7 @@ def test_an_unknown_fault_or_rate_is_refused() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_scenario_can_be_played(name: str, small: Territories) -> None:
-    simulation = world(small, seed=9, faults={}, scenario_name=name, anchor=START)
+    simulation = world(small, seed=9, faults={}, played=[(name, START)])
     assert next(iter(simulation.stream("field-report", START, START + DAY_MS)), None)
 
 
@@ -205,18 +205,46 @@ def _count(simulation: Simulation, start: int, hours: int) -> int:
 
 
 def test_a_storm_multiplies_the_reports_of_the_coast(small: Territories) -> None:
-    storm = world(small, seed=9, faults={}, scenario_name="storm", anchor=START)
+    storm = world(small, seed=9, faults={}, played=[("storm", START)])
     calm = world(small, seed=9, faults={})
     start = START + 6 * HOUR_MS
     assert _count(storm, start, 24) > 8 * _count(calm, start, 24)
 
 
 def test_nobody_works_in_the_tet_break(small: Territories) -> None:
-    festival = world(small, seed=9, faults={}, scenario_name="tet", anchor=START)
+    festival = world(small, seed=9, faults={}, played=[("tet", START)])
     day = FIRST_DAY + 9
     filed = sum(len(b.batch) for b in festival.births("admin-case", day))
     plain = sum(len(b.batch) for b in world(small, seed=9).births("admin-case", day))
     assert filed < 0.15 * plain
+
+
+@pytest.mark.parametrize("name", ["storm", "tet", "campaign"])
+def test_a_scenario_changes_nothing_that_began_before_it(name: str, small: Territories) -> None:
+    plain = world(small, seed=9, faults={})
+    played = world(small, seed=9, faults={}, played=[(name, START)])
+    # Answers to reports are a share of the time to their due date, which a festival moves.
+    kinds: tuple[Kind, ...] = ("admin-case",) if name == "tet" else ("admin-case", "field-report")
+    for kind in kinds:
+        before, after = (
+            Counter(
+                (a.key, a.value)
+                for a in simulation.stream(kind, START - HOUR_MS, START + 8 * HOUR_MS)
+                if b"-S" not in a.key
+            )
+            for simulation in (plain, played)
+        )
+        # In office hours of this day nothing of the plain world is missing; due dates may move.
+        assert {(k, orjson.loads(v)["data"]["revision"]) for k, v in before} == {
+            (k, orjson.loads(v)["data"]["revision"]) for k, v in after
+        }
+
+
+def test_scenarios_add_up(small: Territories) -> None:
+    both = world(small, seed=9, played=[("storm", START), ("tet", START)]).scenario
+    assert both.storms
+    assert both.calendar.extra_break is not None
+    assert both.name == "tet"
 
 
 def test_a_scenario_needs_a_known_name() -> None:
