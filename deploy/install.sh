@@ -1,7 +1,9 @@
 #!/bin/sh
 # Sets up the virtual environment: deploy/install.sh VENV LOCK
 # Everything comes from LOCK, checked by hash; the project itself is installed editable, built with
-# the locked setuptools. Does nothing when VENV already holds exactly that.
+# the locked setuptools and Cython. Where a C compiler and Python's headers are, the workers' fold is
+# compiled; where not, it runs as the Python it is written in, several times slower and equal in every
+# number (IOC_PURE=1 asks for that). Does nothing when VENV already holds exactly that.
 set -eu
 
 venv=$1
@@ -28,9 +30,13 @@ find_python() {
     exit 1
 }
 
-# The lock decides the packages; pyproject.toml the console script and the metadata. The place
-# belongs to it: an environment that was moved or copied has the old place in its scripts.
-key_of() { printf '%s %s' "$(pwd)" "$(cat "$1" pyproject.toml deploy/install.sh | cksum)"; }
+# The lock decides the packages; pyproject.toml the console script and the metadata; the C parts what
+# was compiled. The place belongs to it: an environment that was moved or copied has the old place in
+# its scripts.
+key_of() {
+    printf '%s %s' "$(pwd)" "$(cat "$1" pyproject.toml setup.py deploy/install.sh \
+        services/core/_fast.pyx services/core/_fast.h services/core/_*.pxi | cksum)"
+}
 
 holds() { [ -x "$venv/bin/ioc" ] && [ "$(cat "$venv/.$1.stamp" 2>/dev/null || :)" = "$(key_of "$1")" ]; }
 
@@ -71,7 +77,15 @@ if ! wait $pip; then
 fi
 
 say "[3/3] installing the project itself, editable"
-"$venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --no-deps \
-    --no-build-isolation --editable .
+# What an earlier installation compiled may be of other sources.
+rm -f services/core/_fast.*.so services/core/_fast.*.pyd
+log="$venv/.build.log"
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps \
+    --no-build-isolation --verbose --editable . >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    say "pip could not install the project; its whole output is in $log"
+    exit 1
+fi
+say "      the fold runs $("$venv/bin/python" -c 'from services.core import speed; print(speed.describe())')"
 key_of "$lock" >"$venv/.$lock.stamp"
 say "ready: $venv/bin/ioc --help"

@@ -150,10 +150,10 @@ def by_pane(panes: Ints, codes: Ints, n: Ints, s: Ints) -> Iterator[tuple[int, C
     order = np.lexsort((codes, panes))
     panes, codes, n, s = panes[order], codes[order], n[order], s[order]
     cuts = np.flatnonzero(panes[1:] != panes[:-1]) + 1
-    start = 0
-    for end in [*cuts.tolist(), panes.size]:
-        yield int(panes[start]), Cells(codes[start:end], n[start:end], s[start:end])
-        start = end
+    starts = [0, *cuts.tolist()]
+    ends = [*starts[1:], panes.size]
+    for pane, start, end in zip(panes[starts].tolist(), starts, ends, strict=True):
+        yield pane, Cells(codes[start:end], n[start:end], s[start:end])
 
 
 class PaneStore:

@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple, Protocol
 Clock = Literal["wall", "event"]
 #: Header that carries the arrival (ms since the epoch, decimal text) in an event-clock system.
 ARRIVAL_HEADER = "ioc-arrival"
+#: A header from here on (the year 2527) is no time of arrival: every instant of an event that is
+#: taken must have a pane, and a flush must be able to state it.
+_LATEST_ARRIVAL = 1 << 44
 
 
 class Record(Protocol):
@@ -41,9 +44,8 @@ def arrival_ms(record: Record, clock: Clock) -> int:
     """
     if clock == "event":
         for name, value in record.headers or ():
-            if name == ARRIVAL_HEADER:
-                try:
-                    return int(value)
-                except (TypeError, ValueError):
-                    break
+            if name == ARRIVAL_HEADER and value and value.isdigit() and len(value) <= 20:
+                arrival = int(value)
+                if arrival < _LATEST_ARRIVAL:
+                    return arrival
     return record.timestamp

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import chain
-from struct import Struct as Layout
+from typing import Any
 from zlib import crc32
 
-import numpy as np
 import xxhash
 
 from schemas import catalog, codec, v1
-from services.core import facts, head, ring, series
+from services.core import facts, head, ring, series, speed
+from services.core.changes import Changes
 from services.core.contributions import (
     Contribution,
     case_contributions,
@@ -27,27 +27,23 @@ from services.core.contributions import (
     order_contributions,
     report_contributions,
 )
+from services.core.entity import (
+    ACTIVE_LISTING,
+    CELLS,
+    ENTITY,
+    EXPIRED_AFTER_MS,
+    HISTORY_SUFFIX,
+    LATE_MS,
+    OCOP_STARS,
+    PURGE_EVERY_MS,
+    VERY_LATE_MS,
+    view_part,
+)
 from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT
 from services.core.head import Head, UrgentReport
-from services.core.panes import SLOTS, Delta, PaneStore
+from services.core.panes import SLOTS, PaneStore
 from services.core.record import Clock, Record, arrival_ms
 from services.core.territory import Territories
-
-EXPIRED_AFTER_MS = 400 * 86_400_000
-LATE_MS = 10 * 60_000
-VERY_LATE_MS = 86_400_000
-#: A CloudEvents source that ends so states a past that was never sent before.
-HISTORY_SUFFIX = "/history"
-_PURGE_EVERY_MS = 10 * 60_000
-
-# Entity: revision, digest, time (ms), number of contributions; then the contributions; then what
-# the view reads of it (an active listing, an indicator period).
-ENTITY = Layout("<qQqB")
-_CELL = Layout("<iqq")
-_CELLS = [Layout("<" + "iqq" * count) for count in range(32)]
-#: An active listing: packed territory and dimensions, store, OCOP product (0: none), out of stock.
-ACTIVE_LISTING = Layout("<qQQB")
-OCOP_STARS = 3
 
 
 class CatalogueChanged(Exception):
@@ -75,11 +71,6 @@ def catalogue_digest(territories: Territories) -> str:
     return hashlib.sha256(f"1|{text}|{territories.digest}".encode()).hexdigest()[:16]
 
 
-def view_part(value: bytes) -> bytes:
-    """What the view reads of an entity: the bytes behind its contributions."""
-    return value[ENTITY.size + value[ENTITY.size - 1] * _CELL.size :]
-
-
 class PartitionState:
     """Everything known from one partition of one source topic, and nothing shared."""
 
@@ -91,7 +82,9 @@ class PartitionState:
         *,
         clock: Clock,
         territories: Territories,
+        form: speed.Form | None = None,
     ) -> None:
+        """An empty state. ``form`` None: the faster one that can run here."""
         self.topic = topic
         self.partition = partition
         self._partitions = partitions
@@ -100,6 +93,9 @@ class PartitionState:
         self._is_unknown: list[bool] = territories.is_unknown.tolist()
         self._province_code = self._province_codes(territories)
         self._catalogue = catalogue_digest(territories)
+        #: The record's key is the entity's: a known one need not be checked again.
+        self._key_is_entity = topic in (catalog.FIELD_REPORT, catalog.ADMIN_CASE)
+        self.form: speed.Form = form or speed.default()
         self._clear()
         self._epoch = 0
         self._superseded = 0
@@ -115,14 +111,32 @@ class PartitionState:
         self._seq = -1
         self._entities: list[dict[bytes, bytes]] = [{} for _ in range(SLOTS)]
         self._cells = PaneStore()
-        self._added: dict[int, dict[int, int]] = {}
-        self._sums: dict[int, dict[int, int]] = {}
         self._dirty: dict[bytes, None] = {}
         self._head = Head()
+        #: The reports on the urgent list of each province.
+        self._urgent_ids: dict[str, set[str]] = {}
         self._flushed_fence = -1
         self._latest: dict[bytes, tuple[int, int]] = {}
         self._expiry: dict[int, list[bytes]] = {}
         self._purged_at = 0
+        self._changes: Any = Changes()
+        self._compiled: Any = None
+        if self.form == "compiled":
+            self._take_compiled_form()
+
+    def _take_compiled_form(self) -> None:
+        fast = speed.compiled
+        if fast is None:
+            raise RuntimeError(f"no compiled form: {speed.describe()}")
+        self._changes = fast.CompiledChanges()
+        self._compiled = fast.CompiledFold(
+            self.topic,
+            self.partition,
+            self._partitions,
+            self._wall,
+            fast.Places(self._territories, self._is_unknown, self._province_code),
+            self._changes,
+        )
 
     @staticmethod
     def _province_codes(territories: Territories) -> list[str]:
@@ -136,6 +150,16 @@ class PartitionState:
 
         Returns the dead letters that must be acknowledged before the next flush is sent.
         """
+        if self._compiled is not None:
+            dead: list[DeadLetter] = self._compiled.fold(self, records)
+        else:
+            dead = self._fold(records)
+        if self._latest and self._arrival >= self._purged_at + PURGE_EVERY_MS:
+            self._purge(self._arrival)
+        return dead
+
+    def _fold(self, records: Sequence[Record]) -> list[DeadLetter]:
+        """What the compiled form does in C."""
         dead: list[DeadLetter] = []
         outcomes = self._head.outcomes
         wall = self._wall
@@ -153,13 +177,13 @@ class PartitionState:
             outcome = absorb(record, arrival, dead)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             self.fence = fence = offset
-        if self._latest and self._arrival >= self._purged_at + _PURGE_EVERY_MS:
-            self._purge(self._arrival)
         return dead
 
     def _absorb(self, record: Record, arrival: int, dead: list[DeadLetter]) -> str:
         key = record.key
-        checked = key is not None and key in self._entities[crc32(key) % SLOTS]
+        checked = (
+            self._key_is_entity and key is not None and key in self._entities[crc32(key) % SLOTS]
+        )
         event = codec.decode(
             self.topic,
             key,
@@ -229,13 +253,17 @@ class PartitionState:
             old_count = 0
         extra = b""
         territories = self._territories
+        add = self._changes.add
         new: list[Contribution] = []
         if isinstance(data, v1.AdminCase):
             new = case_contributions(data, territories)
         elif isinstance(data, v1.FieldReport):
             new = report_contributions(data, territories)
-            if data.priority == "urgent" or self._head.urgent:
-                self._note_urgent(data)
+            province = self._known_province(data.province_code)
+            if data.priority == "urgent":
+                self._note_urgent(province, data.report_id, _urgent(data, province))
+            elif data.report_id in self._urgent_ids.get(province, ()):
+                self._note_urgent(province, data.report_id, None)
         elif isinstance(data, v1.Order):
             new = order_contributions(data, territories)
         elif isinstance(data, v1.Listing):
@@ -247,22 +275,22 @@ class PartitionState:
             extra = series.encode(period)
             self._note_period(series_key, key, period)
         if old_count and old is not None:
-            flat = _CELLS[old_count].unpack_from(old, ENTITY.size)
+            flat = CELLS[old_count].unpack_from(old, ENTITY.size)
             triples = iter(flat)
             before = list(zip(triples, triples, triples, strict=True))
             if before != new:
                 known = set(before)
                 wanted = set(new)
                 for contribution in wanted - known:
-                    self._contribute(contribution, 1)
+                    add(contribution, 1)
                 for contribution in known - wanted:
-                    self._contribute(contribution, -1)
+                    add(contribution, -1)
         else:
             for contribution in new:
-                self._contribute(contribution, 1)
+                add(contribution, 1)
         shard[key] = (
             ENTITY.pack(data.revision, digest, time, len(new))
-            + _CELLS[len(new)].pack(*chain.from_iterable(new))
+            + CELLS[len(new)].pack(*chain.from_iterable(new))
             + extra
         )
         self._dirty[key] = None
@@ -276,18 +304,6 @@ class PartitionState:
             arrival,
         )
         return "applied"
-
-    def _contribute(self, contribution: Contribution, sign: int) -> None:
-        pane, code, s = contribution
-        cells = self._added.get(pane)
-        if cells is None:
-            cells = self._added[pane] = {}
-        cells[code] = cells.get(code, 0) + sign
-        if s:
-            sums = self._sums.get(pane)
-            if sums is None:
-                sums = self._sums[pane] = {}
-            sums[code] = sums.get(code, 0) + sign * s
 
     def _applied(self, row: int, time: int, lateness: int, arrival: int) -> None:
         about = self._head
@@ -306,15 +322,19 @@ class PartitionState:
             else:
                 about.late += 1
 
-    def _note_urgent(self, d: v1.FieldReport) -> None:
+    def _known_province(self, code: str) -> str:
+        return code if code in self._territories.provinces else "unknown"
+
+    def _note_urgent(self, province: str, report_id: str, report: UrgentReport | None) -> None:
+        """The latest state of a report that is urgent, or None of one that no longer is."""
         urgent = self._head.urgent
-        province = d.province_code if d.province_code in self._territories.provinces else "unknown"
-        reports = [r for r in urgent.get(province, ()) if r.report_id != d.report_id]
-        if d.priority == "urgent":
-            reports.append(_urgent(d, province))
+        reports = [r for r in urgent.get(province, ()) if r.report_id != report_id]
+        if report is not None:
+            reports.append(report)
         urgent[province] = nlargest(
             head.URGENT_KEPT, reports, key=lambda r: (r.reported_at, r.report_id)
         )
+        self._urgent_ids[province] = {r.report_id for r in urgent[province]}
 
     # --- indicator periods ----------------------------------------------------------------------
 
@@ -323,12 +343,12 @@ class PartitionState:
         # A revision may move the end of the latest period back: it stays the latest.
         if latest is None or period.order > latest or period.start == latest[1]:
             self._latest[series_key] = period.order
-        self._expiry.setdefault(period.kept_until // _PURGE_EVERY_MS, []).append(key)
+        self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, []).append(key)
 
     def _purge(self, arrival: int) -> None:
         """Forget the periods that are no longer kept, but never the latest of a series."""
         self._purged_at = arrival
-        now = arrival // _PURGE_EVERY_MS
+        now = arrival // PURGE_EVERY_MS
         for bucket in [b for b in self._expiry if b < now]:
             for key in self._expiry.pop(bucket):
                 shard = self._entities[crc32(key) % SLOTS]
@@ -377,12 +397,10 @@ class PartitionState:
             raise RuntimeError("open_epoch() first")
         self._seq += 1
         slot = self._seq % SLOTS
-        delta = self._take_delta()
+        delta = self._changes.take()
         self._cells.add(delta, self.clock)
         self._cells.expire(self.clock)
-        entities: list[bytes] = []
-        for key in self._dirty:
-            entities += (key, self._entities[crc32(key) % SLOTS].get(key, b""))
+        entities = self._dirty_entities()
         self._dirty.clear()
         self._head.fence = self.fence
         self._head.clock = self.clock
@@ -401,28 +419,14 @@ class PartitionState:
         )
         return ring.encode(self.topic.kind, self.partition, self._epoch, self._seq, body)
 
-    def _take_delta(self) -> Delta:
-        panes: list[int] = []
-        codes: list[int] = []
-        counts: list[int] = []
-        sums: list[int] = []
-        for pane, cells in self._added.items():
-            of_pane = self._sums.get(pane)
-            for code, n in cells.items():
-                s = of_pane.get(code, 0) if of_pane else 0
-                if n or s:
-                    panes.append(pane)
-                    codes.append(code)
-                    counts.append(n)
-                    sums.append(s)
-        self._added = {}
-        self._sums = {}
-        return Delta(
-            np.array(panes, dtype=np.int64),
-            np.array(codes, dtype=np.int64),
-            np.array(counts, dtype=np.int64),
-            np.array(sums, dtype=np.int64),
-        )
+    def _dirty_entities(self) -> list[bytes]:
+        if speed.compiled is not None and self._compiled is not None:
+            flat: list[bytes] = speed.compiled.flat_entities(self._dirty, self._entities)
+            return flat
+        entities: list[bytes] = []
+        for key in self._dirty:
+            entities += (key, self._entities[crc32(key) % SLOTS].get(key, b""))
+        return entities
 
     def tombstones(self) -> list[bytes]:
         """Keys of older epochs that nothing needs any more, once; mostly empty."""
@@ -456,6 +460,10 @@ class PartitionState:
         self._seq = arrived.seq
         self._epoch = arrived.epoch
         self._head = head.decode(body.head)
+        self._urgent_ids = {
+            province: {r.report_id for r in reports}
+            for province, reports in self._head.urgent.items()
+        }
         self._flushed_fence = self.fence
 
     def _index_periods(self) -> None:
@@ -465,7 +473,7 @@ class PartitionState:
                 series_key = key.rpartition(b"\0")[0]
                 if self._latest.get(series_key, (-(2**63), 0)) < period.order:
                     self._latest[series_key] = period.order
-                self._expiry.setdefault(period.kept_until // _PURGE_EVERY_MS, []).append(key)
+                self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, []).append(key)
 
 
 def _urgent(d: v1.FieldReport, province: str) -> UrgentReport:
@@ -500,6 +508,7 @@ def restore(
     *,
     clock: Clock,
     territories: Territories,
+    form: speed.Form | None = None,
 ) -> PartitionState:
     """Rebuild a state from the partial topic.
 
@@ -509,7 +518,9 @@ def restore(
     it was written by another catalogue: both call for a refold from the source log.
     """
     mine = [r for r in records if ring.key_owner(r[0]) == (topic.kind, partition)]
-    state = PartitionState(topic, partition, partitions, clock=clock, territories=territories)
+    state = PartitionState(
+        topic, partition, partitions, clock=clock, territories=territories, form=form
+    )
     followed = ring.Chain()
     for arrived in ring.follow(followed, topic.kind, partition, mine):
         state._apply(arrived)
@@ -531,13 +542,16 @@ def refold(
     *,
     clock: Clock,
     territories: Territories,
+    form: speed.Form | None = None,
 ) -> PartitionState:
     """An empty state that takes the place of a ring that cannot be used (see :func:`restore`).
 
     Its epoch will be above every other, and it continues none of them: the source log is folded
     again from its start.
     """
-    state = PartitionState(topic, partition, partitions, clock=clock, territories=territories)
+    state = PartitionState(
+        topic, partition, partitions, clock=clock, territories=territories, form=form
+    )
     owned = (topic.kind, partition)
     keys = {k for k, value in records if value is not None and ring.key_owner(k) == owned}
     state._superseded = max(map(ring.key_epoch, keys), default=0)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from schemas import catalog
+from services.core import speed
 from services.core.ring import RingGap
 from services.core.state import CatalogueChanged, PartitionState, refold, restore
 from services.kpi.app import Restore, Worker
@@ -99,6 +100,7 @@ def main() -> None:
     """
     config = settings.load()
     telemetry.setup_logging(config.log_level)
+    log.info("the fold runs %s", speed.describe())
     telemetry.serve_metrics(config.metrics_port)
     # "Timer commit woke up too late": a fold held the loop for a few milliseconds, which is meant.
     getLogger("mode.timers").setLevel("ERROR")

@@ -23,11 +23,10 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
-from functools import partial
 from logging import getLogger
 from typing import Any, Protocol, TypeVar, cast
 
-from aiokafka.errors import IllegalStateError, KafkaTimeoutError
+from aiokafka.errors import IllegalStateError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord
 from faust.serializers.schemas import Schema
@@ -36,10 +35,17 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, EventT
 from faust.types.tuples import Message
 
+from schemas import catalog
+
 log = getLogger(__name__)
 
 #: Letters are packed up to this size; a larger one goes alone.
 PACK_BYTES = 256 * 1024
+#: Larger ones are compressed: a source takes a record of any size that is small enough compressed.
+PLAIN_BYTES = 1024 * 1024
+#: What the topic of the letters takes, as it is on the wire.
+_LARGEST_PACK = int(catalog.DEAD_LETTER.config["max.message.bytes"])
+_NONE, _ZSTD = 0, 4
 #: Records in one message at most: bounds how long one fold holds the event loop.
 BATCH_RECORDS = 2000
 
@@ -270,23 +276,50 @@ class BatchProducer(driver.Producer):
         """Hand over records of one partition, packed here; returns a future for each pack.
 
         Twice as fast as ``send``, and it takes a record whose key and value are both null. A record
-        larger than a pack is alone in its own. Not compressed: every client can read them.
+        larger than a pack is alone in its own. Not compressed, so that every client can read them,
+        but for very large ones. What is too large even so is not sent: a pack that the broker
+        refuses would be missing in the sequence of an idempotent producer, and none after it would
+        be taken. Its future has failed with MessageSizeTooLargeError.
         """
         producer: Any = self._ensure_producer()
         packs: list[asyncio.Future[Any]] = []
-        new_pack: Any = partial(BatchBuilder, PACK_BYTES, 0)
-        pack = new_pack()
+
+        async def send(pack: Any) -> None:
+            if pack.record_count():
+                taken = _until_taken(producer.send_batch, pack, topic, partition=partition)
+                packs.append(await taken)
+
+        pack = _pack(_NONE)
         for key, value, headers in letters:
             record: Any = {"timestamp": None, "key": key, "value": value, "headers": [*headers]}
-            if pack.append(**record) is None:
-                packs.append(
-                    await _until_taken(producer.send_batch, pack, topic, partition=partition)
-                )
-                pack = new_pack()
+            if len(value or b"") > PLAIN_BYTES:
+                await send(pack)
+                pack = _pack(_NONE)
+                if await asyncio.to_thread(_packed_size, record) > _LARGEST_PACK:
+                    packs.append(asyncio.get_running_loop().create_future())
+                    packs[-1].set_exception(MessageSizeTooLargeError())
+                    continue
+                alone = _pack(_ZSTD)
+                alone.append(**record)
+                await send(alone)
+            elif pack.append(**record) is None:
+                await send(pack)
+                pack = _pack(_NONE)
                 pack.append(**record)
-        if pack.record_count():
-            packs.append(await _until_taken(producer.send_batch, pack, topic, partition=partition))
+        await send(pack)
         return packs
+
+
+def _pack(compression: int) -> Any:
+    build: Any = BatchBuilder  # untyped
+    return build(PACK_BYTES, compression)
+
+
+def _packed_size(record: Mapping[str, Any]) -> int:
+    """The bytes of a record that is alone and compressed, as the broker will count them."""
+    trial = _pack(_ZSTD)
+    trial.append(**record)
+    return len(trial._build())
 
 
 async def _until_taken(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import click
 
+from services.core import speed
 from services.runtime import java, kafka
 from services.runtime.embedded import MINIMUM_FREE_BYTES
 from services.runtime.ports import LOOPBACK, Ports, answers, is_free
@@ -43,6 +44,14 @@ def check_python() -> Finding:
     good = low <= sys.version_info[:2] <= high
     todo = "" if good else "install Python 3.11, 3.12 or 3.13 and run make install with it"
     return Finding("ok" if good else "fail", "python", version, todo)
+
+
+def check_fold() -> Finding:
+    """Which form of the fold a worker runs here (services.core.speed)."""
+    if speed.default() == "compiled":
+        return Finding("ok", "fold", "compiled")
+    todo = "a quarter of the speed: install a C compiler and Python's headers, then make install"
+    return Finding("warn", "fold", speed.describe(), todo)
 
 
 def check_java() -> Finding:
@@ -222,6 +231,7 @@ def examine(settings: Settings, ports: Ports) -> list[Finding]:
     home = settings.data_dir
     findings = [
         check_python(),
+        check_fold(),
         check_java(),
         check_jars(),
         check_disk(home),

@@ -7,13 +7,14 @@ changes one of the methods, these fail, not a worker.
 
 import asyncio
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
 import faust
 import pytest
-from aiokafka.errors import IllegalStateError, KafkaTimeoutError
+from aiokafka.errors import IllegalStateError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
@@ -438,3 +439,17 @@ async def test_letters_are_packed_and_a_large_one_goes_alone() -> None:
     packs = await producer(client).send_letters("dead", 0, letters)
     assert client.packs == [2, 1, 1]
     assert len(packs) == 3
+
+
+async def test_a_very_large_letter_is_compressed_and_one_that_never_fits_is_not_sent() -> None:
+    client = Client()
+    letters: list[transport.Letter] = [
+        (b"k", b"v", ()),
+        (b"k", b"x" * 10_000_000, ()),
+        (b"k", os.urandom(3_000_000), ()),
+        (b"k", b"v", ()),
+    ]
+    packs = await producer(client).send_letters("dead", 0, letters)
+    assert client.packs == [1, 1, 1]
+    assert [pack.exception() is None for pack in packs] == [True, True, False, True]
+    assert isinstance(packs[2].exception(), MessageSizeTooLargeError)

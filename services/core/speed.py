@@ -1,0 +1,39 @@
+"""Which of the two forms of the fold runs: the compiled one where it was built, else the pure one.
+
+They are equal to the last byte (tests/unit/core/test_fast_equals_pure.py), so a worker of one form
+takes over from one of the other. ``IOC_PURE=1`` in the environment asks for the pure form.
+"""
+
+import os
+from importlib import import_module
+from types import ModuleType
+from typing import Literal
+
+Form = Literal["pure", "compiled"]
+
+_COMPILED = "services.core._fast"
+compiled: ModuleType | None = None
+_why = ""
+try:
+    compiled = import_module(_COMPILED)
+except ImportError as error:
+    _why = "not compiled here" if error.name == _COMPILED else str(error)
+
+_asked_for_pure = os.environ.get("IOC_PURE", "") not in ("", "0")
+
+
+def built() -> bool:
+    """The compiled form can run here."""
+    return compiled is not None
+
+
+def default() -> Form:
+    """The form that runs when nobody asks for one."""
+    return "compiled" if built() and not _asked_for_pure else "pure"
+
+
+def describe() -> str:
+    """For a log line: the form, and why it is the pure one."""
+    if default() == "compiled":
+        return "compiled"
+    return f"pure Python ({'IOC_PURE is set' if built() else _why})"

@@ -1,0 +1,53 @@
+"""Builds the compiled fold where that is possible; all the rest is in pyproject.toml.
+
+Without Cython, a C compiler or Python's headers the installation goes on, and the workers run the
+pure form (``ioc doctor`` says which). ``IOC_PURE=1`` builds nothing.
+"""
+
+import os
+import sys
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+def say(line: str) -> None:
+    """A line for whoever watches the build; pip shows it with -v."""
+    print(line, file=sys.stderr)  # noqa: T201 (a build speaks)
+
+
+class BuildOrGoWithout(build_ext):
+    """Any failure to compile leaves the pure form, and says so."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:
+            say(f"ioc: the fold stays pure Python: {error}")
+
+
+def extensions() -> list[Extension]:
+    if os.environ.get("IOC_PURE", "") not in ("", "0"):
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        say("ioc: the fold stays pure Python: Cython is not installed")
+        return []
+    fast = Extension(
+        "services.core._fast",
+        ["services/core/_fast.pyx"],
+        include_dirs=["services/core"],
+        depends=[
+            f"services/core/_{part}"
+            for part in ("constants.pxi", "walk.pxi", "cells.pxi", "tables.pxi", "fast.h")
+        ],
+        # No fused multiply-add: a duration's bucket must be that of the pure form.
+        extra_compile_args=[] if sys.platform == "win32" else ["-O2", "-ffp-contract=off"],
+        optional=True,
+    )
+    made: list[Extension] = cythonize([fast], build_dir="build/cython", quiet=True)
+    return made
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildOrGoWithout})
