@@ -328,8 +328,9 @@ class MetricsPage:
         """
         asked = time.monotonic()
         encode, content_type = choose_encoder(accept)
-        kpis = await self._kpi_text(asked) if self._complete() else b""
+        # First, so that no offset is shown as applied that the KPIs of the page do not count.
         rest = encode(self._registry)
+        kpis = await self._kpi_text(asked) if self._complete() else b""
         if rest.endswith(_EOF):
             return rest[: -len(_EOF)] + kpis + _EOF, content_type
         return rest + kpis, content_type

@@ -81,7 +81,7 @@ def quantile(values: list[float], q: float) -> float:
 
 def produce(bootstrap: str, events: list[Event], rate: int) -> dict[Place, list[float]]:
     """Send ``rate`` events a second, on time however slow the answers are; scheduled instants."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all"})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "acks": "all"})
     scheduled: defaultdict[Place, list[float]] = defaultdict(list)
     refused: list[object] = []
 
