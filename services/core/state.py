@@ -223,11 +223,10 @@ class PartitionState:
             return "expired"
         data = event.data
         period: series.Period | None = None
-        kind = type(data)
-        if kind is v1.Listing:
-            key = b"l%d:%b%b" % (len(key), key, data.listing_id.encode())  # type: ignore[union-attr]
-        elif kind is v1.Order:
-            key = b"o%d:%b%b" % (len(key), key, data.order_id.encode())  # type: ignore[union-attr]
+        if isinstance(data, v1.Listing):
+            key = b"l%d:%b%b" % (len(key), key, data.listing_id.encode())
+        elif isinstance(data, v1.Order):
+            key = b"o%d:%b%b" % (len(key), key, data.order_id.encode())
         elif isinstance(data, v1.Indicator):
             period = series.period_of(data, data.series_key, time)
             series_key = key

@@ -8,8 +8,8 @@ from services.runtime.settings import Settings, SettingsError, load, read
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
-    settings = read({"HOME": "/home/someone"})
-    assert settings == Settings(data_dir=Path("/home/someone/.local/share/ioc"))
+    settings = read({"HOME": "/people/someone"})
+    assert settings == Settings(data_dir=Path("/people/someone/.local/share/ioc"))
     assert settings.bootstrap == "127.0.0.1:9092"
     assert settings.partitions == 4
     assert settings.view_url == "http://127.0.0.1:8080"
