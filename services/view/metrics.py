@@ -26,9 +26,8 @@ from services.view.port import Numbers
 from services.view.progress import Progress
 from services.view.question import has_window
 
-#: Windows in which a KPI is also split by its dimensions (contract section 6), and in which the
-#: count behind a rate is shown.
-DIMENSION_WINDOWS = ("1h", "24h", "today", "30d", "month")
+#: The windows of the page (contract section 6); the others are asked of the API.
+SHOWN_WINDOWS = ("1h", "24h", "today", "30d", "month")
 NOW = "now"
 #: Senders shown of each topic.
 MAX_SOURCES = 25
@@ -61,16 +60,12 @@ def parts() -> list[Part]:
     for kpi in CATALOGUE.values():
         if kpi.kind == "indicator":
             continue
-        windows = list(kpi.windows) if has_window(kpi) else [None]
+        windows: list[str | None] = list(SHOWN_WINDOWS) if has_window(kpi) else [None]
         out += [Part(kpi, window) for window in windows]
         if kpi.kind == "rate":
-            out += [Part(kpi, window, entities=True) for window in DIMENSION_WINDOWS]
+            out += [Part(kpi, window, entities=True) for window in windows]
         for dimension in kpi.dimensions:
-            out += [
-                Part(kpi, window, dimension)
-                for window in windows
-                if window is None or window in DIMENSION_WINDOWS
-            ]
+            out += [Part(kpi, window, dimension) for window in windows]
     return out
 
 

@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 
 from services.core.kpis import CATALOGUE
 from services.core.marginals import Marginals
-from services.view.metrics import DIMENSION_WINDOWS, dimension_label, parts
+from services.view.metrics import SHOWN_WINDOWS, dimension_label, parts
 from services.view.question import dimension_values, has_window
 from tests.unit.view.rig import (
     NOW,
@@ -83,7 +83,7 @@ def test_every_name_and_label_is_the_catalogues() -> None:
         else:
             assert set(sample.labels) == place | {dimension_label(dimensions[name])}, sample
             assert sample.labels["level"] in ("all", "province")
-            assert sample.labels["window"] in ("now", *DIMENSION_WINDOWS)
+            assert sample.labels["window"] in ("now", *SHOWN_WINDOWS)
     assert set(PIPELINE) <= seen
     assert {"ioc_fr_received_reports", "ioc_eco_active_listings"} <= seen
 
