@@ -20,9 +20,9 @@ from services.kpi.metrics import Metrics
 
 log = getLogger(__name__)
 
-#: Seconds between two flushes while records keep coming, and when there are none left to fold.
+#: Flushes begin at whole multiples of these seconds: while records wait, and when none does.
 FLUSH_SECONDS = 0.25
-QUIET_FLUSH_SECONDS = 0.08
+QUIET_FLUSH_SECONDS = 0.15
 #: A flush under way for longer than this means that the broker is slow: stop reading meanwhile.
 SLOW_FLUSH_SECONDS = 2.0
 #: Dead letters held in memory before the partition stops reading, in bytes.
@@ -83,7 +83,8 @@ class OwnedPartition:
         self._letter_bytes = 0
         self._one_flush = asyncio.Lock()
         self._flush_began: float | None = None
-        self._flush_ended = float("-inf")
+        #: When the last one began; before the first, long ago (an infinite time is in no tick).
+        self._flush_last = -1e9
         self._hole: int | None = None
         self._hole_seen = 0.0
 
@@ -144,11 +145,15 @@ class OwnedPartition:
         return slow or self._letter_bytes > LETTER_BYTES
 
     def due(self, *, quiet: bool) -> bool:
-        """Whether a flush should begin now; ``quiet`` says that no batch is waiting."""
+        """Whether a flush should begin now; ``quiet`` says that no batch is waiting.
+
+        All partitions of a worker flush at the same ticks of the clock: then one request carries
+        all of them, and the view reads them at once.
+        """
         if self._flush_began is not None or not self.unsent:
             return False
         interval = QUIET_FLUSH_SECONDS if quiet else FLUSH_SECONDS
-        return self._now() >= self._flush_ended + interval or self.overfull
+        return self._now() // interval > self._flush_last // interval or self.overfull
 
     async def flush(self) -> None:
         """Send everything that is unsent and wait until Kafka has it; one at a time."""
@@ -157,7 +162,7 @@ class OwnedPartition:
                 await self._flush()
 
     async def _flush(self) -> None:
-        self._flush_began = began = self._now()
+        self._flush_began = self._flush_last = began = self._now()
         # One instant: no await between the letters, the snapshot and what else it deletes.
         letters, self._letters = self._letters, []
         snapshot = self.state.flush()
@@ -169,8 +174,8 @@ class OwnedPartition:
         await self._outbox.partials(self.number, snapshot.parts)
         if tombstones:
             await self._outbox.partials(self.number, [(key, None) for key in tombstones])
-        self._flush_began, self._flush_ended = None, self._now()
-        self._metrics.flush_seconds.observe(self._flush_ended - began)
+        self._flush_began = None
+        self._metrics.flush_seconds.observe(self._now() - began)
         self._metrics.flush_bytes.inc(sum(len(value) for _, value in snapshot.parts))
 
     def _count(self, letters: list[DeadLetter], given_up: int) -> None:

@@ -144,6 +144,7 @@ async def test_a_letter_that_is_too_large_is_counted_and_does_not_stop_the_flush
 async def test_a_flush_is_due_sooner_when_no_batch_is_waiting(room: Room) -> None:
     room.part.fold(records(range(1)))
     assert room.part.due(quiet=False)
+    room.clock.seconds = 100 * partition.FLUSH_SECONDS
     await room.part.flush()
     assert not room.part.due(quiet=True)  # nothing new
     room.part.fold(records(range(1, 2)))
@@ -152,6 +153,22 @@ async def test_a_flush_is_due_sooner_when_no_batch_is_waiting(room: Room) -> Non
     assert not room.part.due(quiet=False)
     room.clock.seconds += partition.FLUSH_SECONDS
     assert room.part.due(quiet=False)
+
+
+async def test_partitions_flush_at_the_same_ticks_whenever_each_flushed_last(room: Room) -> None:
+    other = Room()
+    for each, seconds in ((room, 10.01), (other, 10.2)):
+        each.clock.seconds = seconds
+        each.part.fold(records(range(1)))
+        await each.part.flush()
+        each.part.fold(records(range(1, 2)))
+    due = {}
+    for each in (room, other):
+        each.clock.seconds = 10.24
+        due[each] = [each.part.due(quiet=False)]
+        each.clock.seconds = 10.25
+        due[each].append(each.part.due(quiet=False))
+    assert list(due.values()) == [[False, True], [False, True]]
 
 
 async def test_no_second_flush_is_due_while_one_is_under_way(room: Room) -> None:
