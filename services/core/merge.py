@@ -26,7 +26,7 @@ from services.core.evaluate import (
     field_of,
     territory_of,
 )
-from services.core.facts import ECO_CREATED, Fact
+from services.core.facts import Fact
 from services.core.head import Head
 from services.core.kpis import CATALOGUE, Kpi
 from services.core.panes import (
@@ -40,7 +40,7 @@ from services.core.panes import (
     cover,
     merge,
 )
-from services.core.questions import QueryError, Question, ask
+from services.core.questions import QueryError, Question, ask, fact_of
 from services.core.record import Clock
 from services.core.samples import Samples
 from services.core.serieses import Indicators
@@ -343,7 +343,7 @@ class View:
     @staticmethod
     def _by_dimensions(question: Question, inside: NDArray[np.bool_]) -> Grouping:
         kpi, names = question.kpi, question.dimensions
-        fact = _fact_of(kpi)
+        fact = fact_of(kpi)
         enums = [fact.fields[name].values for name in names]
         code = question.row.code
         labels = [Label(code, "|".join(combination)) for combination in product(*enums)]
@@ -450,10 +450,6 @@ def _sampled_row(label: Label, top: int, bottom: int) -> Row:
         return Row(label.territory, label.by, top, None, None, top)
     value = top / bottom if bottom else None
     return Row(label.territory, label.by, value, top, bottom, bottom)
-
-
-def _fact_of(kpi: Kpi) -> Fact:
-    return ECO_CREATED if kpi.numerator is None else kpi.numerator.fact
 
 
 def _run(delta: Delta, mask: NDArray[np.bool_]) -> Cells:

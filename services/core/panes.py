@@ -234,11 +234,6 @@ class PaneStore:
                 if at == level:
                     yield index, block
 
-    @property
-    def size(self) -> int:
-        """How many blocks are kept."""
-        return sum(map(len, self._slots))
-
 
 def _oldest(level: Level, clock: int) -> int:
     """The oldest pane index that is kept at a level."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 from services.core.evaluate import Where
-from services.core.facts import ECO_CREATED
+from services.core.facts import ECO_CREATED, Fact
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi
 from services.core.territory import LEVELS, Row, Territories, TerritoryLevel
 
@@ -93,8 +93,13 @@ def _is_pair(kpi: Kpi, a: str, b: str) -> bool:
     return (a, b) in kpi.pairs or (b, a) in kpi.pairs
 
 
+def fact_of(kpi: Kpi) -> Fact:
+    """The fact whose fields are a KPI's dimensions; those of a listing for KPIs over listings."""
+    return ECO_CREATED if kpi.numerator is None else kpi.numerator.fact
+
+
 def _filters(kpi: Kpi, where: Mapping[str, str], dimensions: tuple[str, ...]) -> Where:
-    fact = ECO_CREATED if kpi.numerator is None else kpi.numerator.fact
+    fact = fact_of(kpi)
     packed: dict[str, int] = {}
     for name, value in where.items():
         if name not in kpi.dimensions:

@@ -48,15 +48,6 @@ class Period(msgspec.Struct, array_like=True, gc=False):
         """When the period is no longer kept, unless it is the latest of its series."""
         return self.end + (SHORT_KEPT_MS if self.is_short else LONG_KEPT_MS)
 
-    @property
-    def shown(self) -> float | None:
-        """value, or numerator / denominator where value is absent; null over nothing."""
-        if self.value is not None:
-            return self.value
-        if self.numerator is None or not self.denominator:
-            return None
-        return self.numerator / self.denominator
-
 
 def period_of(d: v1.Indicator, series: str, time: int) -> Period:
     """The period that an indicator event states."""

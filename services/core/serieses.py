@@ -7,7 +7,7 @@ from struct import Struct as Layout
 from services.core import series
 from services.core.evaluate import Row
 from services.core.questions import QueryError, Question
-from services.core.series import DAY_MS, LONG_KEPT_MS, SHORT_KEPT_MS, Period
+from services.core.series import LONG_KEPT_MS, SHORT_KEPT_MS, Period
 from services.core.territory import Territories
 from services.core.windows import bounds
 
@@ -215,8 +215,7 @@ class Indicators:
 
     @staticmethod
     def _check_kept(known: _Series, as_of: int, clock: int) -> None:
-        short = known.about.end - known.about.start < DAY_MS
-        if as_of < clock - (SHORT_KEPT_MS if short else LONG_KEPT_MS):
+        if as_of < clock - _kept_ms(known.about):
             raise QueryError("as_of", "the periods of that time are no longer kept")
 
     @staticmethod
@@ -229,8 +228,7 @@ class Indicators:
                 f"is of kind {known.about.kind}; only flows are summed",
             )
         start, end = bounds(question.window, as_of)
-        short = known.about.end - known.about.start < DAY_MS
-        if start < clock - (SHORT_KEPT_MS if short else LONG_KEPT_MS):
+        if start < clock - _kept_ms(known.about):
             raise QueryError("window", "the periods of that time are no longer kept")
         values = list(_values(known.periods.values(), start, end))
         # fsum does not depend on the order of its terms
@@ -244,6 +242,10 @@ def _values(periods: Iterable[bytes], start: int, end: int) -> Iterable[float]:
             value = reading.shown
             if value is not None:
                 yield value
+
+
+def _kept_ms(period: Period) -> int:
+    return SHORT_KEPT_MS if period.is_short else LONG_KEPT_MS
 
 
 def _gap(value: float | None, target: float | None) -> float | None:

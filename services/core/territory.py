@@ -99,12 +99,6 @@ class Territories:
         #: Changes when any index may mean another row.
         self.digest: str = hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    @classmethod
-    def from_rows(
-        cls, districts: Iterable[DistrictRow], communes: Iterable[CommuneRow]
-    ) -> "Territories":
-        return cls(districts, communes)
-
     def _add(
         self, code: str, name: str, level: TerritoryLevel, parent: int, *, known: bool = True
     ) -> int:
