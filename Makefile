@@ -53,7 +53,7 @@ generate: install-dev ## write what is generated and committed: schemas, rules, 
 
 lock: install-dev ## resolve the two lock files anew (needs uv)
 	@uv pip compile pyproject.toml --group build $(COMPILE) -o requirements.lock
-	@uv pip compile pyproject.toml --group build --group boards --group oracle --group lint \
+	@uv pip compile pyproject.toml --group build --group boards --group lint \
 	  --group test $(COMPILE) -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove caches and build products (.venv and data directories stay)

@@ -1,15 +1,23 @@
 """Ports: which part of a system listens where, and whether a port is free."""
 
 import errno
+import fcntl
 import socket
+import tempfile
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import IO, Self
 
 LOOPBACK = "127.0.0.1"
 MAX_WORKERS = 16
 PRODUCER_KINDS = ("field-reports", "admin-cases", "listings", "indicators")
 #: How many ports ``--port-base`` claims.
 BLOCK = 50
+#: Blocks for systems that come and go: below the ports that the kernel gives away, above those
+#: that people use.
+_BLOCKS = range(22_000, 30_000, BLOCK)
+#: The blocks of this process: each lock lives as long as it does.
+_claimed: list[IO[str]] = []
 
 
 @dataclass(frozen=True)
@@ -73,3 +81,26 @@ def answers(port: int, host: str = LOOPBACK, timeout: float = 0.5) -> bool:
             return True
     except OSError:
         return False
+
+
+def claim_block() -> int:
+    """The first of 50 ports that are free now and that no other caller takes before we end.
+
+    Whoever takes a block locks its file in the temporary folder, so that two processes that look at
+    the same moment never get the same one. Raises RuntimeError when all are taken.
+    """
+    folder = Path(tempfile.gettempdir()) / "ioc-ports"
+    folder.mkdir(exist_ok=True)
+    for base in _BLOCKS:
+        handle = (folder / f"{base}.lock").open("a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            continue
+        if not all(is_free(port) for port in range(base, base + BLOCK)):
+            handle.close()
+            continue
+        _claimed.append(handle)
+        return base
+    raise RuntimeError("no free block of ports")

@@ -15,11 +15,11 @@ from typing import Any
 from services.core.calendar import day_of
 from services.core.calendar_day import DAY_MS, OFFSET_MS
 from services.core.kpis import CATALOGUE
+from services.oracle.raw import RawRecord, partition_of
 from services.runtime.reference import load_territories
 from services.simulation.stream import KINDS
 from services.simulation.world import world
 from tests.contract.rig import Rig
-from tests.oracle.raw import RawRecord, partition_of
 
 FILE = Path(__file__).with_suffix(".json")
 PARTITIONS = 2

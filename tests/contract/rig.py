@@ -13,8 +13,8 @@ from typing import Literal
 from schemas import catalog
 from services.core.merge import View
 from services.core.state import DeadLetter, PartitionState, restore
+from services.oracle.raw import RawRecord
 from services.runtime.reference import load_territories
-from tests.oracle.raw import RawRecord
 
 Clock = Literal["wall", "event"]
 Place = tuple[str, int]

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import catalog, codec
-from tests.oracle.raw import RawRecord, partition_of
-from tests.oracle.reading import REASONS, TYPES
-from tests.oracle.reading import Rejected as Expected
-from tests.oracle.reading import read as oracle_read
-from tests.oracle.windows import MINUTE, local_ms
+from services.oracle.raw import RawRecord, partition_of
+from services.oracle.reading import REASONS, TYPES
+from services.oracle.reading import Rejected as Expected
+from services.oracle.reading import read as oracle_read
+from services.oracle.windows import MINUTE, local_ms
 from tests.strategies import events
 
 PARTITIONS = 4

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.merge import Row, View
-from tests.contract.comparison import differences
+from services.oracle.comparison import differences
+from services.oracle.kpis import KPIS
+from services.oracle.oracle import Oracle
+from services.oracle.raw import RawRecord
 from tests.contract.rig import Rig, by_place, run
-from tests.oracle.kpis import KPIS
-from tests.oracle.oracle import Oracle
-from tests.oracle.raw import RawRecord
 from tests.strategies.events import PLACES, Item
 from tests.strategies.small import NOW, disorders, records, streams
 

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from services.core.merge import QueryError, View
-from tests.contract.comparison import differences
+from services.oracle.comparison import differences
+from services.oracle.kpis import KPIS
+from services.oracle.oracle import Oracle
+from services.oracle.raw import SOURCE_TOPICS, RawRecord
+from services.oracle.windows import DAY, HOUR, MINUTE, WINDOWS, answerable, bounds, local_ms
 from tests.contract.rig import Clock, Rig, by_place, run
-from tests.oracle.kpis import KPIS
-from tests.oracle.oracle import Oracle
-from tests.oracle.raw import SOURCE_TOPICS, RawRecord
-from tests.oracle.windows import DAY, HOUR, MINUTE, WINDOWS, answerable, bounds, local_ms
 from tests.strategies.events import PLACES, log, stream
 
 PARTITIONS = 4

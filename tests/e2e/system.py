@@ -1,63 +1,27 @@
 """A whole system for tests: `ioc up` on ports of its own, what it says, and what goes into it."""
 
-import fcntl
-import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from confluent_kafka import Producer
 
-from services.runtime.ports import BLOCK, LOOPBACK
-from tests.e2e.http_view import HttpView
-from tests.oracle.raw import partition_of
+from services.oracle.raw import partition_of
+from services.runtime.own_system import OwnSystem
 from tests.strategies.events import Item
 
 PARTITIONS = 4
-#: It takes ten, but the machine may be busy with other tests.
-START_SECONDS = 90.0
-#: Below the ports that the kernel gives away, above those that people use.
-_BLOCKS = range(22_000, 30_000, BLOCK)
-#: The blocks of this process: each lock lives as long as it does.
-_claimed: list[IO[str]] = []
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 T = TypeVar("T")
-
-
-def free_block() -> int:
-    """The first of 50 ports that are free now and that no other test run takes before we end.
-
-    Whoever takes a block locks its file in the temporary folder, so that two runs that look at the
-    same moment never get the same one.
-    """
-    folder = Path(tempfile.gettempdir()) / "ioc-test-ports"
-    folder.mkdir(exist_ok=True)
-    for base in _BLOCKS:
-        handle = (folder / f"{base}.lock").open("a")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for port in range(base, base + BLOCK):
-                with socket.socket() as probe:
-                    probe.bind((LOOPBACK, port))
-        except OSError:
-            handle.close()
-            continue
-        _claimed.append(handle)
-        return base
-    raise RuntimeError("no free block of ports")
 
 
 def wait_for(look: Callable[[], T | None], seconds: float, what: str, *, every: float = 0.2) -> T:
@@ -107,77 +71,12 @@ def send(bootstrap: str, items: Iterable[Item], namespace: str = "") -> None:
     assert not refused
 
 
-class System:
-    """A running `ioc up --json`; ``line`` is the newest that it printed, ``base`` its first port.
-
-    Without simulated sources, without a past and on the wall clock, if not said otherwise.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *arguments: str,
-        clock: str = "wall",
-        sources: Sequence[str] = ("--no-produce", "--no-history"),
-        patience: float = START_SECONDS,
-    ) -> None:
-        self.folder = folder
-        self.base = free_block()
-        self.arguments = (
-            *sources, f"--port-base={self.base}", f"--data-dir={folder}", *arguments,
-        )  # fmt: skip
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        #: What it told people, line by line.
-        self.said: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "up", "--json", *self.arguments],
-            env=os.environ | {"IOC_CLOCK": clock},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._readers = [
-            threading.Thread(target=self._read, args=(pipe, keep), daemon=True)
-            for pipe, keep in (
-                (self.process.stdout, self._lines.put),
-                (self.process.stderr, self.said.append),
-            )
-        ]
-        for reader in self._readers:
-            reader.start()
-        try:
-            self.line = self.next_line(patience)
-        except BaseException:
-            self.process.kill()
-            self.process.wait()
-            raise
-        self.view = HttpView(self.line["view"])
-
-    @staticmethod
-    def _read(pipe: IO[str] | None, keep: Callable[[str], None]) -> None:
-        assert pipe is not None
-        with pipe:
-            for line in pipe:
-                keep(line)
-        keep("")
-
-    def next_line(self, seconds: float = 60.0) -> dict[str, Any]:
-        """The next line on its standard output; fails with what it said when there is none."""
-        try:
-            text = self._lines.get(timeout=seconds)
-        except Empty:
-            pytest.fail(f"ioc up printed no line in {seconds:.0f} s: {''.join(self.said)}")
-        if not text:
-            pytest.fail(f"ioc up ended: {''.join(self.said)}")
-        return cast("dict[str, Any]", json.loads(text))
+class System(OwnSystem):
+    """A running `ioc up --json` and what tests do to it."""
 
     @property
     def kafka(self) -> str:
-        return cast("str", self.line["kafka"])
-
-    def pids(self) -> list[int]:
-        """The processes of all its parts."""
-        return [pid for pids in self.line["pids"].values() for pid in pids]
+        return self.bootstrap
 
     def kill(self, part: str, number: int = 0, seconds: float = 60.0) -> None:
         """SIGKILL one process and wait for the line that names its successor."""
@@ -198,19 +97,6 @@ class System:
     def metric(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
         """The samples of one metric of the view, see :func:`samples`."""
         return samples(page(self.view.url), name, *labels)
-
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
-        self.process.terminate()
-        code = self.process.wait(60)
-        for reader in self._readers:
-            reader.join(10)
-        return code
-
-    def abandon(self) -> None:
-        """End it whatever happened to the test; nothing when it has ended already."""
-        if self.process.poll() is None:
-            self.stop()
 
 
 @contextmanager

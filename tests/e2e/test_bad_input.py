@@ -23,13 +23,14 @@ from prometheus_client import CollectorRegistry
 import services.runtime
 from schemas import catalog
 from services.core.merge import QueryError
+from services.oracle.oracle import Oracle, Places
+from services.oracle.raw import RawRecord, drain, partition_of
+from services.runtime.http_view import HttpView
 from services.runtime.kafka import ensure_topics
+from services.runtime.ports import claim_block
 from services.runtime.producer import KafkaClients, Metrics, Pump
 from services.runtime.settings import Settings
-from tests.e2e.http_view import HttpView
-from tests.e2e.system import PARTITIONS, System, command, free_block, send, wait_for
-from tests.oracle.oracle import Oracle, Places
-from tests.oracle.raw import RawRecord, drain, partition_of
+from tests.e2e.system import PARTITIONS, System, command, send, wait_for
 from tests.strategies.events import CASE, INDICATOR, LISTING, REPORT, Item
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -325,7 +326,7 @@ def _settled(pump: Pump) -> bool:
 def test_missing_topics_are_named_and_a_namespace_made_then_is_apart_from_all_others(
     system: System, tmp_path: Path
 ) -> None:
-    port = free_block()
+    port = claim_block()
     environment = {
         "IOC_BOOTSTRAP": system.kafka,
         "IOC_NAMESPACE": "drill",

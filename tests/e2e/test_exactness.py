@@ -15,10 +15,10 @@ import pytest
 
 import services.runtime
 from services.core.merge import View
-from tests.contract.comparison import differences
+from services.oracle.comparison import differences
+from services.oracle.oracle import Oracle, Places
+from services.oracle.raw import drain
 from tests.e2e.system import PARTITIONS, System
-from tests.oracle.oracle import Oracle, Places
-from tests.oracle.raw import drain
 from tests.strategies.events import stream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]

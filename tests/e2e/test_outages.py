@@ -27,16 +27,16 @@ import services.listings.main
 import services.runtime
 from schemas import catalog
 from services.core.merge import QueryError, View
+from services.oracle.comparison import differences
+from services.oracle.oracle import Oracle, Places
+from services.oracle.raw import RawLog, drain
 from services.runtime.bookmark import bookmark_path
 from services.runtime.ports import LOOPBACK, PRODUCER_KINDS, Ports
 from services.runtime.process import wait_until_gone
 from services.runtime.producer_command import Plan, World
 from services.runtime.settings import Settings
 from services.simulation.faults import DEFAULT_RATES
-from tests.contract.comparison import differences
 from tests.e2e.system import PARTITIONS, System, command, page, samples, wait_for
-from tests.oracle.oracle import Oracle, Places
-from tests.oracle.raw import RawLog, drain
 from tests.strategies.events import stream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import free_block
+from services.runtime.ports import claim_block
 from tests.unit.convert.invented import CLOCK, invented_log
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -34,7 +34,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     process = subprocess.Popen(
         [
             sys.executable, "-m", "services.cli", "up", "--json", "--no-produce", "--no-history",
-            f"--namespace={NAMESPACE}", f"--port-base={free_block()}",
+            f"--namespace={NAMESPACE}", f"--port-base={claim_block()}",
             f"--data-dir={tmp_path_factory.mktemp('system')}",
         ],
         env=os.environ | {"IOC_CLOCK": "event"},

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from services.runtime.ports import claim_block
 from services.runtime.process import wait_until_gone
-from tests.e2e.system import free_block
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -31,7 +31,7 @@ class Up:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.base = free_block()
+        self.base = claim_block()
         self.arguments = ("--no-produce", f"--port-base={self.base}", f"--data-dir={folder}")
         self.process = _start(*self.arguments)
         self.line = self.read()

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from hypothesis import strategies as st
 
-from tests.oracle.raw import RawRecord
-from tests.oracle.reading import Rejected, read
-from tests.oracle.windows import DAY, HOUR, local_ms
+from services.oracle.raw import RawRecord
+from services.oracle.reading import Rejected, read
+from services.oracle.windows import DAY, HOUR, local_ms
 from tests.strategies.events import Item, log, stream
 
 NOW = local_ms(2026, 11, 22, 10, 17) + 34_567

@@ -22,10 +22,10 @@ from services.core.changes import Changes
 from services.core.record import Clock
 from services.core.ring import Chain, Flush
 from services.core.state import PartitionState, restore
+from services.oracle.raw import RawRecord
+from services.oracle.windows import DAY, MINUTE, local_ms
 from services.runtime.reference import load_territories
 from tests.contract.rig import by_place, splits
-from tests.oracle.raw import RawRecord
-from tests.oracle.windows import DAY, MINUTE, local_ms
 from tests.strategies.events import Item, log, stream
 
 NOW = local_ms(2026, 11, 22, 10, 17) + 34_567

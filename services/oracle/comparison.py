@@ -6,9 +6,9 @@ from typing import Any
 
 from services.core.merge import QueryError, View
 from services.core.merge import Row as Answer
-from tests.oracle.kpis import KPIS, Kpi, members
-from tests.oracle.oracle import Oracle, Row
-from tests.oracle.windows import WINDOWS
+from services.oracle.kpis import KPIS, Kpi, members
+from services.oracle.oracle import Oracle, Row
+from services.oracle.windows import WINDOWS
 
 #: Quantiles may be off by this much, contract section 4.1.
 QUANTILE_ERROR = 0.02

@@ -18,7 +18,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple, NoReturn
 
-from tests.oracle.raw import RawRecord, partition_of
+from services.oracle.raw import RawRecord, partition_of
 
 MAX_BYTES = 256 * 1024
 FUTURE = 15 * 60 * 1000

@@ -16,10 +16,10 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
-from tests.oracle.kpis import KPIS, Kpi, members
-from tests.oracle.raw import CHUNK, SOURCE_TOPICS, RawLog, RawRecord
-from tests.oracle.reading import REASONS, Reading, read
-from tests.oracle.tables import (
+from services.oracle.kpis import KPIS, Kpi, members
+from services.oracle.raw import CHUNK, SOURCE_TOPICS, RawLog, RawRecord
+from services.oracle.reading import REASONS, Reading, read
+from services.oracle.tables import (
     COLUMNS,
     COMMON,
     OUTCOMES_SQL,
@@ -29,7 +29,7 @@ from tests.oracle.tables import (
     STEP,
     Places,
 )
-from tests.oracle.windows import DAY, HOUR, MINUTE, bounds, floor
+from services.oracle.windows import DAY, HOUR, MINUTE, bounds, floor
 
 OUTCOMES = ("applied", "duplicate", "conflict", "stale", "rejected", "expired")
 KEEP = 400 * DAY
@@ -255,7 +255,8 @@ class Oracle:
         dims = (by,) if isinstance(by, str) else by or ()
         filters = [Template(spec.base).safe_substitute(a=floor(as_of, MINUTE))]
         if not spec.stock:
-            assert window is not None, kpi
+            if window is None:
+                raise ValueError(f"{kpi} needs a window")
             start, end = bounds(window, as_of)
             filters.append(f"{spec.at} >= {start} AND {spec.at} < {end}")
         arguments: list[str] = []

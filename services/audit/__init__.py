@@ -1,0 +1,1 @@
+"""Audit: everything recomputed from the topics beside what the view says."""

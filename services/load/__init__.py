@@ -1,0 +1,1 @@
+"""Load: traffic by schedule and an honest verdict."""

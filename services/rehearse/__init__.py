@@ -1,0 +1,1 @@
+"""Rehearsals: scenarios with a verdict."""

@@ -1,0 +1,1 @@
+"""Recordings of event streams: made, read and replayed."""
