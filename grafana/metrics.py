@@ -47,6 +47,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("ioc_source_events_total", "view", "counter", ("source", "topic", "outcome")),
     Signal("ioc_source_rejects_total", "view", "counter", ("source", "topic", "reason")),
     Signal("ioc_records_read_total", "view", "counter", ("topic",)),
+    Signal("ioc_log_gaps_total", "view", "counter", ("topic",)),
     Signal("ioc_partition_lag_records", "view", "gauge", ("topic", "partition")),
     Signal("ioc_partition_end_offset", "view", "gauge", ("topic", "partition")),
     Signal("ioc_partition_applied_offset", "view", "gauge", ("topic", "partition")),

@@ -89,7 +89,7 @@ def main() -> None:
       ioc doctor      what is missing on this machine
 
     Settings come from the environment (IOC_BOOTSTRAP, IOC_NAMESPACE, IOC_CLOCK, IOC_PARTITIONS,
-    IOC_RETENTION_DAYS, IOC_VIEW_HOST, IOC_VIEW_PORT, IOC_METRICS_PORT, IOC_DATA_DIR,
+    IOC_RETENTION_DAYS, IOC_KPIS, IOC_VIEW_HOST, IOC_VIEW_PORT, IOC_METRICS_PORT, IOC_DATA_DIR,
     IOC_LOG_LEVEL). Exit codes: 0 done, 1 found wanting, 2 called wrongly.
     """
 

@@ -271,6 +271,17 @@ def data_alerts() -> list[Alert]:
             "Luật bảo toàn bị phá: không tin các con số cho đến khi rõ nguyên nhân.",
             "The law of conservation is broken: believe no number until the cause is known.",
         ),
+        Alert(
+            "IocLogGaps",
+            "increase(ioc_log_gaps_total[1h]) > 0",
+            "0m",
+            "ticket",
+            DATA,
+            "{{ $labels.topic }}: thiếu {{ $value | humanize }} vị trí trong nhật ký",
+            "{{ $labels.topic }}: {{ $value | humanize }} offsets of the log have no record",
+            "Bản ghi bị xóa theo hạn lưu trước khi đọc, hoặc nguồn gửi trong giao dịch Kafka.",
+            "Retention took records before they were read, or a source sends in transactions.",
+        ),
     ]
 
 

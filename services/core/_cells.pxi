@@ -6,6 +6,7 @@ cdef struct Enum:
 
 cdef struct Cells:
     int count
+    uint32_t facts          # those that are folded, by number (services.core.selection)
     uint8_t bytes[16 * 20]  # "<iqq" each: pane, code, sum
 
 cdef Enum CATEGORY, REPORT_CHANNEL, PRIORITY, REPORT_STATUS, RATING
@@ -48,6 +49,8 @@ cdef inline int64_t number_of(PyObject *value) noexcept:
 
 cdef inline void put_packed(Cells *out, int32_t pane, int64_t code, int64_t s) noexcept:
     cdef uint8_t *p = out.bytes + out.count * 20
+    if not out.facts >> (code >> FACT & 31) & 1:
+        return
     memcpy(p, &pane, 4)
     memcpy(p + 4, &code, 8)
     memcpy(p + 12, &s, 8)

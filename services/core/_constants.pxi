@@ -35,7 +35,7 @@ cdef int OCOP_STARS = entity.OCOP_STARS
 if ENTITY_SIZE != 25 or ACTIVE_SIZE != 25 or entity.CELL.size != 20:
     raise ImportError("the layouts changed")
 
-cdef int TERRITORY = facts.TERRITORY_SHIFT
+cdef int TERRITORY = facts.TERRITORY_SHIFT, FACT = facts.FACT_SHIFT
 cdef double LOG_GAMMA = facts._LOG_GAMMA
 cdef int64_t MOST_BUCKET = (1 << facts.BUCKET_BITS) - 1
 cdef int64_t MOST_DUE = (1 << facts.DUE_BITS) - 1

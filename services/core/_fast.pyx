@@ -213,9 +213,9 @@ cdef class CompiledFold:
     cdef CompiledChanges changes
     cdef Places places
     cdef int kind
-    cdef uint32_t partition, partitions
+    cdef uint32_t partition, partitions, facts
     cdef bint wall, has_event_time, from_history
-    cdef int64_t fence, clock, arrival, event_time, unknown, late, very_late
+    cdef int64_t fence, clock, arrival, event_time, unknown, late, very_late, gaps
     cdef int64_t counts[6]
     cdef int64_t source_counts[6]
     cdef uint8_t *buffer
@@ -225,7 +225,7 @@ cdef class CompiledFold:
         if self.buffer == NULL:
             raise MemoryError
 
-    def __init__(self, topic, partition, partitions, wall, places, changes):
+    def __init__(self, topic, partition, partitions, wall, places, changes, facts):
         self.kind = {
             catalog.FIELD_REPORT.name: REPORT,
             catalog.ADMIN_CASE.name: CASE,
@@ -235,6 +235,7 @@ cdef class CompiledFold:
         self.partition = partition
         self.partitions = partitions
         self.wall = wall
+        self.facts = facts
         self.places = places
         self.changes = changes
         self.decode = wire.Decoder.decode
@@ -261,6 +262,7 @@ cdef class CompiledFold:
         self.has_event_time = about.event_time is not None
         self.event_time = about.event_time or 0
         self.unknown, self.late, self.very_late = about.unknown, about.late, about.very_late
+        self.gaps = about.gaps
         self.source_name = None
         memset(self.counts, 0, sizeof(self.counts))
 
@@ -276,6 +278,7 @@ cdef class CompiledFold:
         if self.has_event_time:
             about.event_time = self.event_time
         about.unknown, about.late, about.very_late = self.unknown, self.late, self.very_late
+        about.gaps = self.gaps
         self.state = None
 
     cdef settle_source(self):
@@ -321,6 +324,7 @@ cdef class CompiledFold:
             offset = record.offset
             if offset <= self.fence:
                 continue
+            self.gaps += offset - self.fence - 1
             arrival = record.timestamp if self.wall else arrival_ms(record, "event")
             if arrival > self.arrival:
                 self.arrival = arrival
@@ -421,6 +425,7 @@ cdef class CompiledFold:
             field_of(plan, d, COMMUNE[kind]),
         )  # fmt: skip
         cells.count = 0
+        cells.facts = self.facts
         if kind == CASE:
             case_cells(d, w, row, &cells)
         elif kind == REPORT:

@@ -53,6 +53,9 @@ class Head(msgspec.Struct):
     late: int = 0
     very_late: int = 0
     urgent: dict[str, list[UrgentReport]] = {}
+    #: Offsets up to the fence under which the log has no record: gone by retention before they
+    #: were read, or marks of a transaction.
+    gaps: int = 0
 
     @property
     def simulated(self) -> bool:

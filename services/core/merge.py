@@ -43,6 +43,7 @@ from services.core.panes import (
 from services.core.questions import QueryError, Question, ask, fact_of
 from services.core.record import Clock
 from services.core.samples import Samples
+from services.core.selection import ALL, Selection
 from services.core.serieses import Indicators
 from services.core.state import catalogue_digest, view_part
 from services.core.territory import Territories
@@ -75,15 +76,23 @@ class _Replica:
 class View:
     """All numbers of one system. Not thread-safe; time is an argument (ms since the epoch)."""
 
-    def __init__(self, territories: Territories, partitions: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        territories: Territories,
+        partitions: int,
+        clock: Clock,
+        selection: Selection = ALL,
+    ) -> None:
         self.territories = territories
+        #: The KPIs that the workers compute, and that can be asked for.
+        self.selection = selection
         self.partitions = partitions
         self.clock: Clock = clock
         #: By (topic name without namespace, source partition).
         self.heads: dict[tuple[str, int], Head] = {}
         #: Grows with every change.
         self.version = 0
-        self._catalogue = catalogue_digest(territories)
+        self._catalogue = catalogue_digest(territories, selection)
         self._replicas = {
             (topic.kind, p): _Replica() for topic in catalog.SOURCES for p in range(partitions)
         }
@@ -231,7 +240,7 @@ class View:
         as_of: int | None = None,
     ) -> tuple[int, list[Row]]:
         """(as_of ms, rows) of one KPI. Raises :class:`QueryError` naming the wrong parameter."""
-        question = ask(self.territories, kpi, window, territory, by, where or {})
+        question = self._ask(kpi, window, territory, by, where)
         clock = self.clock_at(now)
         at = clock if as_of is None else as_of
         if at > clock + FUTURE_MS:
@@ -372,7 +381,7 @@ class View:
         where: Mapping[str, str] | None = None,
     ) -> list[tuple[int, list[Row]]]:
         """(as_of ms, rows) at every step of [start, end]. Stock KPIs come from minute samples."""
-        question = ask(self.territories, kpi, window, territory, by, where or {})
+        question = self._ask(kpi, window, territory, by, where)
         clock = self.clock_at(now)
         if end > clock + FUTURE_MS:
             raise QueryError("to", "expected at most 15 minutes after the clock")
@@ -418,7 +427,7 @@ class View:
         if not self._samples.begin(minute):
             return
         for kpi in CATALOGUE.values():
-            if not kpi.is_stock:
+            if not kpi.is_stock or kpi.name not in self.selection:
                 continue
             for row in self.territories.rows:
                 if row.level not in _SAMPLED_LEVELS:
@@ -438,11 +447,24 @@ class View:
         ]
         self._samples.put(minute, (kpi.name, territory, by or ""), pairs)
 
+    def _ask(
+        self,
+        kpi: str,
+        window: str | None,
+        territory: str,
+        by: str | None,
+        where: Mapping[str, str] | None,
+    ) -> Question:
+        question = ask(self.territories, kpi, window, territory, by, where or {})
+        if kpi not in self.selection:
+            raise QueryError("name", "this system does not compute it (IOC_KPIS)", 404)
+        return question
+
     # --- indicators -----------------------------------------------------------------------------
 
-    def indicators(self, now: int) -> list[dict[str, object]]:
+    def indicators(self, now: int, *, communes: bool = True) -> list[dict[str, object]]:
         """The latest period of each series with value, target, gap and age."""
-        return self._indicators.latest(self.clock_at(now))
+        return self._indicators.latest(self.clock_at(now), communes=communes)
 
 
 def _sampled_row(label: Label, top: int, bottom: int) -> Row:

@@ -43,6 +43,7 @@ from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT
 from services.core.head import Head, UrgentReport
 from services.core.panes import SLOTS, PaneStore
 from services.core.record import Clock, Record, arrival_ms
+from services.core.selection import ALL, Selection
 from services.core.territory import Territories
 
 
@@ -60,7 +61,7 @@ class DeadLetter:
     reason: str
 
 
-def catalogue_digest(territories: Territories) -> str:
+def catalogue_digest(territories: Territories, selection: Selection = ALL) -> str:
     """Changes when packed cells would mean something else: then the state is refolded."""
     text = repr(
         [
@@ -68,6 +69,8 @@ def catalogue_digest(territories: Territories) -> str:
             for f in facts.FACTS.values()
         ]
     )
+    if not selection.whole:
+        text += repr(selection.kpis)
     return hashlib.sha256(f"1|{text}|{territories.digest}".encode()).hexdigest()[:16]
 
 
@@ -83,6 +86,7 @@ class PartitionState:
         clock: Clock,
         territories: Territories,
         form: speed.Form | None = None,
+        selection: Selection = ALL,
     ) -> None:
         """An empty state. ``form`` None: the faster one that can run here."""
         self.topic = topic
@@ -92,7 +96,8 @@ class PartitionState:
         self._territories = territories
         self._is_unknown: list[bool] = territories.is_unknown.tolist()
         self._province_code = self._province_codes(territories)
-        self._catalogue = catalogue_digest(territories)
+        self._selection = selection
+        self._catalogue = catalogue_digest(territories, selection)
         #: The record's key is the entity's: a known one need not be checked again.
         self._key_is_entity = topic in (catalog.FIELD_REPORT, catalog.ADMIN_CASE)
         self.form: speed.Form = form or speed.default()
@@ -136,6 +141,7 @@ class PartitionState:
             self._wall,
             fast.Places(self._territories, self._is_unknown, self._province_code),
             self._changes,
+            self._selection.facts,
         )
 
     @staticmethod
@@ -164,11 +170,13 @@ class PartitionState:
         outcomes = self._head.outcomes
         wall = self._wall
         fence = self.fence
+        about = self._head
         absorb = self._absorb
         for record in records:
             offset = record.offset
             if offset <= fence:
                 continue
+            about.gaps += offset - fence - 1
             arrival = record.timestamp if wall else arrival_ms(record, "event")
             if arrival > self._arrival:
                 self._arrival = arrival
@@ -273,6 +281,13 @@ class PartitionState:
         elif period is not None:
             extra = series.encode(period)
             self._note_period(series_key, key, period)
+        row = (
+            new[0][1] >> TERRITORY_SHIFT & TERRITORY_MASK
+            if period is None
+            else territories.of_code(period.territory)
+        )
+        if not self._selection.whole:
+            new = [c for c in new if self._selection.keeps(c[1])]
         if old_count and old is not None:
             flat = CELLS[old_count].unpack_from(old, ENTITY.size)
             triples = iter(flat)
@@ -294,9 +309,7 @@ class PartitionState:
         )
         self._dirty[key] = None
         self._applied(
-            new[0][1] >> TERRITORY_SHIFT & TERRITORY_MASK
-            if period is None
-            else territories.of_code(period.territory),
+            row,
             time,
             # A source that states the past on purpose is not late.
             0 if event.source.endswith(HISTORY_SUFFIX) else arrival - time,
@@ -508,6 +521,7 @@ def restore(
     clock: Clock,
     territories: Territories,
     form: speed.Form | None = None,
+    selection: Selection = ALL,
 ) -> PartitionState:
     """Rebuild a state from the partial topic.
 
@@ -518,7 +532,13 @@ def restore(
     """
     mine = [r for r in records if ring.key_owner(r[0]) == (topic.kind, partition)]
     state = PartitionState(
-        topic, partition, partitions, clock=clock, territories=territories, form=form
+        topic,
+        partition,
+        partitions,
+        clock=clock,
+        territories=territories,
+        form=form,
+        selection=selection,
     )
     followed = ring.Chain()
     for arrived in ring.follow(followed, topic.kind, partition, mine):
@@ -542,6 +562,7 @@ def refold(
     clock: Clock,
     territories: Territories,
     form: speed.Form | None = None,
+    selection: Selection = ALL,
 ) -> PartitionState:
     """An empty state that takes the place of a ring that cannot be used (see :func:`restore`).
 
@@ -549,7 +570,13 @@ def refold(
     again from its start.
     """
     state = PartitionState(
-        topic, partition, partitions, clock=clock, territories=territories, form=form
+        topic,
+        partition,
+        partitions,
+        clock=clock,
+        territories=territories,
+        form=form,
+        selection=selection,
     )
     owned = (topic.kind, partition)
     keys = {k for k, value in records if value is not None and ring.key_owner(k) == owned}

@@ -12,6 +12,7 @@ import click
 from schemas import catalog
 from services.core import speed
 from services.core.ring import RingGap
+from services.core.selection import ALL, Selection
 from services.core.state import CatalogueChanged, PartitionState, refold, restore
 from services.kpi.app import Restore, Worker
 from services.kpi.metrics import Metrics
@@ -55,14 +56,19 @@ def _leave_anyway(seconds: float) -> None:
 def rebuilder(config: settings.Settings) -> Restore:
     """How states come back from their rings; one that cannot be used is folded from the source."""
     territories = load_territories()
+    selection = Selection.of(config.kpis) if config.kpis else ALL
 
     def rebuild(topic: catalog.Topic, partition: int, ring: Ring) -> PartitionState:
         place = (topic, partition, config.partitions)
         try:
-            return restore(*place, ring, clock=config.clock, territories=territories)
+            return restore(
+                *place, ring, clock=config.clock, territories=territories, selection=selection
+            )
         except (RingGap, CatalogueChanged) as reason:
             log.error("%s: folding the source log again from its start", reason)
-            return refold(*place, ring, clock=config.clock, territories=territories)
+            return refold(
+                *place, ring, clock=config.clock, territories=territories, selection=selection
+            )
 
     return rebuild
 

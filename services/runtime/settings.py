@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from schemas.catalog import DEFAULT_PARTITIONS, DEFAULT_RETENTION_DAYS
+from services.core.selection import Selection
 
 T = TypeVar("T")
 
@@ -57,6 +58,9 @@ class Settings:
     """``IOC_METRICS_PORT``: the port for this process's own ``/metrics``; None for none."""
     metrics_host: str = "127.0.0.1"
     """``IOC_METRICS_HOST``: the address of that port; in a container another one."""
+    kpis: tuple[str, ...] = ()
+    """``IOC_KPIS``: compute these KPIs only, joined by commas; all when empty. The same for every
+    worker and view of a system."""
     data_dir: Path = field(default_factory=default_data_dir)
     """``IOC_DATA_DIR``: what a system keeps between starts."""
     log_level: str = "INFO"
@@ -83,6 +87,7 @@ class Settings:
             "IOC_VIEW_HOST": self.view_host,
             "IOC_VIEW_PORT": str(self.view_port),
             "IOC_METRICS_HOST": self.metrics_host,
+            "IOC_KPIS": ",".join(self.kpis),
             "IOC_DATA_DIR": str(self.data_dir),
             "IOC_LOG_LEVEL": self.log_level,
         }
@@ -140,6 +145,13 @@ def _host(text: str) -> str:
     return text
 
 
+def _kpis(text: str) -> tuple[str, ...]:
+    try:
+        return Selection.of(name.strip() for name in text.split(",") if name.strip()).kpis
+    except ValueError as error:
+        raise ValueError(f"names of KPIs, joined by commas ({error})") from None
+
+
 _PARSERS: dict[str, Callable[[str], object]] = {
     "bootstrap": _bootstrap,
     "namespace": _namespace,
@@ -150,6 +162,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "view_port": _whole(1, 65_535),
     "metrics_port": _whole(1, 65_535),
     "metrics_host": _host,
+    "kpis": _kpis,
     "data_dir": _path,
     "log_level": _log_level,
 }

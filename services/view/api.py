@@ -97,7 +97,8 @@ class Api:
 
     async def catalogue(self, request: web.Request) -> web.Response:
         question.only(request.query, ())
-        entries = [answers.catalogue_entry(kpi) for kpi in CATALOGUE.values()]
+        chosen = self._view.selection.kpis
+        entries = [answers.catalogue_entry(CATALOGUE[name]) for name in chosen]
         return _table(
             request,
             {"kpis": entries},
@@ -270,7 +271,7 @@ class Api:
             raise ProblemError(400, "name at least one KPI: kpi=fr.received", "kpi")
         kpis = []
         for name in dict.fromkeys(names):
-            if name not in CATALOGUE:
+            if name not in self._view.selection:
                 raise ProblemError(404, f"no KPI is called {name!r}", "kpi")
             kpis.append(CATALOGUE[name])
         rest = MultiDict((name, value) for name, value in query.items() if name != "kpi")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from schemas.catalog import KPI_PARTIAL, SOURCES
 from services.core.merge import View
+from services.core.selection import ALL, Selection
 from services.runtime import service, settings, telemetry
 from services.runtime.reference import load_territories
 from services.runtime.settings import Settings
@@ -82,7 +83,8 @@ async def serve(
 ) -> None:
     """Serve until ``stop`` is set. Raises OSError when the address cannot be had."""
     territories = load_territories()
-    view = View(territories, config.partitions, config.clock)
+    selection = Selection.of(config.kpis) if config.kpis else ALL
+    view = View(territories, config.partitions, config.clock, selection)
 
     def now() -> int:
         return view.clock_at(wall_ms())

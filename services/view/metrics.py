@@ -20,6 +20,7 @@ from services.core.head import OTHER_SOURCES
 from services.core.kpis import CATALOGUE, Kpi
 from services.core.marginals import Marginals
 from services.core.merge import View
+from services.core.selection import ALL, Selection
 from services.core.territory import Territories
 from services.view.overview import Overview, add_counts, totals
 from services.view.port import Numbers
@@ -54,11 +55,11 @@ class Part:
         return name if self.dimension is None else f"{name}_by_{self.dimension}"
 
 
-def parts() -> list[Part]:
+def parts(selection: Selection = ALL) -> list[Part]:
     """Every part of a page, those of one metric one after the other."""
     out: list[Part] = []
     for kpi in CATALOGUE.values():
-        if kpi.kind == "indicator":
+        if kpi.kind == "indicator" or kpi.name not in selection:
             continue
         windows: list[str | None] = list(SHOWN_WINDOWS) if has_window(kpi) else [None]
         out += [Part(kpi, window) for window in windows]
@@ -180,7 +181,7 @@ class PipelineCollector:
              self._progress.snapshot().caught_up),
             ("ioc_simulated", "A simulated source feeds the numbers.", self._overview.simulated),
             ("ioc_conservation_broken", "Outcomes do not add up to the records read.",
-             self._overview.conservation_broken(self._progress)),
+             self._overview.conservation_broken),
         )  # fmt: skip
         for name, text, flag in flags:
             yield GaugeMetricFamily(name, text, value=float(flag))
@@ -236,6 +237,9 @@ class PipelineCollector:
             "ioc_source_rejects", "Rejected records by sender.", "source", "topic", "reason"
         )
         read = counter("ioc_records_read", "Source records read.", "topic")
+        gaps = counter(
+            "ioc_log_gaps", "Offsets under which a source topic had no record to read.", "topic"
+        )
         unknown = counter(
             "ioc_unknown_territory", "Applied events with an unknown territory code.", "topic"
         )
@@ -244,6 +248,7 @@ class PipelineCollector:
             name = topic.name
             total = totals(name, self._view.heads)
             read.add_metric([name], total.read)
+            gaps.add_metric([name], total.gaps)
             unknown.add_metric([name], total.unknown)
             late.add_metric([name, "10m"], total.late)
             late.add_metric([name, "1d"], total.very_late)
@@ -256,7 +261,7 @@ class PipelineCollector:
                     sources.add_metric([source, name, outcome], count)
                 for reason, count in reasons.items():
                     source_rejects.add_metric([source, name, reason], count)
-        yield from (events, rejects, sources, source_rejects, read, unknown, late)
+        yield from (events, rejects, sources, source_rejects, read, gaps, unknown, late)
 
     def _indicators(self, now: int) -> Iterator[Metric]:
         labels = ["indicator", "province", "district", "level", "dims"]
@@ -271,9 +276,9 @@ class PipelineCollector:
                 "ioc_ind_age_seconds", "Age of an indicator's latest reading.", labels=labels
             ),
         }
-        for series in self._view.indicators(now):
+        for series in self._view.indicators(now, communes=False):
             row = self._territories.row(str(series["territory"]))
-            if row is None or row.level == "commune":
+            if row is None:
                 continue
             province = district = ""
             if row.level == "district":
@@ -305,7 +310,7 @@ class MetricsPage:
         self._view, self._now, self._complete = view, now, complete
         self._collector = collector
         self._places = Places(territories)
-        self._parts = parts()
+        self._parts = parts(view.selection)
         self._marginals = Marginals(view)
         self._registry = CollectorRegistry()
         self._registry.register(collector)

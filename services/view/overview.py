@@ -18,6 +18,7 @@ class TopicTotals:
 
     topic: str
     read: int
+    gaps: int
     outcomes: dict[str, int]
     reasons: dict[str, int]
     sources: dict[str, tuple[dict[str, int], dict[str, int]]]
@@ -29,7 +30,7 @@ class TopicTotals:
 
 def totals(topic: str, heads: Mapping[TopicPartition, Head]) -> TopicTotals:
     """The heads of one topic added up; every outcome is there, zero or not."""
-    out = TopicTotals(topic, 0, dict.fromkeys(OUTCOMES, 0), {}, {}, {}, 0, 0, 0)
+    out = TopicTotals(topic, 0, 0, dict.fromkeys(OUTCOMES, 0), {}, {}, {}, 0, 0, 0)
     for (name, _), head in heads.items():
         if name != topic:
             continue
@@ -42,6 +43,7 @@ def totals(topic: str, heads: Mapping[TopicPartition, Head]) -> TopicTotals:
             add_counts(reasons, count.reasons)
         for province, arrival in head.feeds.items():
             out.feeds[province] = max(arrival, out.feeds.get(province, arrival))
+        out.gaps += head.gaps
         out.unknown += head.unknown
         out.late += head.late
         out.very_late += head.very_late
@@ -54,12 +56,12 @@ def add_counts(into: dict[str, int], more: Mapping[str, int]) -> None:
         into[name] = into.get(name, 0) + count
 
 
-def conserved(head: Head, log_start: int) -> bool:
+def conserved(head: Head) -> bool:
     """Whether every record up to the fence has exactly one outcome (contract section 4).
 
-    What retention took before anybody read it lies below ``log_start`` and has none.
+    Offsets under which the log has no record are counted apart (``Head.gaps``).
     """
-    return 0 <= head.fence + 1 - head.read <= log_start
+    return head.read + head.gaps == head.fence + 1
 
 
 class Overview:
@@ -83,11 +85,10 @@ class Overview:
         """A simulated source feeds the numbers."""
         return any(head.simulated for head in self._view.heads.values())
 
-    def conservation_broken(self, progress: Progress) -> bool:
+    @property
+    def conservation_broken(self) -> bool:
         """Some partition's outcomes do not add up to what was read."""
-        return not all(
-            conserved(head, progress.log_start(key)) for key, head in self._view.heads.items()
-        )
+        return not all(map(conserved, self._view.heads.values()))
 
     def feeds(self, now: int) -> list[dict[str, object]]:
         """Last arrival of every topic in every known province, and elsewhere where there is one.
@@ -151,7 +152,7 @@ class Overview:
             "ready": unready is None,
             "reason": unready,
             "caught_up": snapshot.caught_up,
-            "conservation_broken": self.conservation_broken(progress),
+            "conservation_broken": self.conservation_broken,
             "grafana": self._grafana,
             "read": {name: total.read for name, total in by_topic.items()},
             "lag": {name: snapshot.lag(name) for name in by_topic},

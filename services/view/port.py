@@ -5,6 +5,7 @@ from typing import Protocol
 
 from services.core.evaluate import Row
 from services.core.head import Head
+from services.core.selection import Selection
 
 
 class Numbers(Protocol):
@@ -19,6 +20,9 @@ class Numbers(Protocol):
 
     @property
     def version(self) -> int: ...
+
+    @property
+    def selection(self) -> Selection: ...
 
     def clock_at(self, now_ms: int) -> int: ...
 
@@ -50,4 +54,4 @@ class Numbers(Protocol):
 
     def sample(self, now: int) -> None: ...
 
-    def indicators(self, now: int) -> list[dict[str, object]]: ...
+    def indicators(self, now: int, *, communes: bool = True) -> list[dict[str, object]]: ...

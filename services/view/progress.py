@@ -179,11 +179,6 @@ class Progress:
         """The last look-up succeeded."""
         return self._broken is None
 
-    def log_start(self, key: TopicPartition) -> int:
-        """The offset at which a partition's log starts; 0 where it is not known."""
-        bound = self._tracker.bounds.get(key)
-        return 0 if bound is None else bound.start
-
     async def run(self) -> None:
         """Look up at least once a second, for ever."""
         while True:

@@ -6,6 +6,7 @@ import re
 import shutil
 import zlib
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from services.core import facts, speed
 from services.core.changes import Changes
 from services.core.record import Clock
 from services.core.ring import Chain, Flush
+from services.core.selection import ALL, Selection
 from services.core.state import PartitionState, restore
 from services.oracle.raw import RawRecord
 from services.oracle.windows import DAY, MINUTE, local_ms
@@ -165,7 +167,13 @@ def rows(columns: Any) -> Counter[tuple[int, ...]]:
 class Twins:
     """A pure and a compiled state of one partition that are given the same."""
 
-    def __init__(self, place: tuple[str, int], clock: Clock, partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self,
+        place: tuple[str, int],
+        clock: Clock,
+        partitions: int = PARTITIONS,
+        selection: Selection = ALL,
+    ) -> None:
         topic, partition = place
         self.pure, self.compiled = (
             PartitionState(
@@ -175,6 +183,7 @@ class Twins:
                 clock=clock,
                 territories=TERRITORIES,
                 form=form,
+                selection=selection,
             )
             for form in (PURE, COMPILED)
         )
@@ -210,11 +219,13 @@ class Twins:
         return flushes
 
 
-def run_twins(records: list[RawRecord], clock: Clock, rng: Random, pieces: int) -> Counter[str]:
+def run_twins(
+    records: list[RawRecord], clock: Clock, rng: Random, pieces: int, selection: Selection = ALL
+) -> Counter[str]:
     """All records through twins in random batches with random flushes; the outcomes."""
     outcomes: Counter[str] = Counter()
     for place, batch in by_place(records).items():
-        twins = Twins(place, clock)
+        twins = Twins(place, clock, selection=selection)
         for part in splits(rng, batch, pieces):
             twins.fold(part)
             if rng.random() < 0.6:
@@ -236,6 +247,18 @@ def test_nasty_streams_give_the_same_bytes(seed: int, clock: Clock) -> None:
 def test_a_log_of_two_months_gives_the_same_bytes() -> None:
     records = log(stream(77, 3000, NOW, span=60 * DAY), PARTITIONS)
     run_twins(records, "wall", Random(77), pieces=40)
+
+
+def test_a_selection_of_kpis_gives_the_same_bytes() -> None:
+    records = log(stream(5, 1500, NOW), PARTITIONS)
+    chosen = Selection.of(["fr.open_now", "gov.on_time_rate", "eco.gmv_vnd"])
+    run_twins(records, "wall", Random(5), pieces=25, selection=chosen)
+
+
+def test_offsets_without_a_record_are_counted_alike() -> None:
+    records = log(stream(6, 600, NOW), PARTITIONS)
+    spread = [replace(r, offset=3 * r.offset + 2) for r in records]
+    run_twins(spread, "wall", Random(6), pieces=9)
 
 
 def _spoil(rng: Random, value: bytes) -> bytes:

@@ -55,7 +55,7 @@ def test_development_adds_to_the_runtime_and_changes_nothing() -> None:
 
 def test_what_only_development_needs_is_not_in_the_runtime() -> None:
     runtime = {name for name, _ in pins(RUNTIME)}
-    assert not runtime & {"pytest", "mypy", "ruff", "duckdb", "playwright", "hypothesis"}
+    assert not runtime & {"pytest", "mypy", "ruff", "playwright", "hypothesis"}
 
 
 def test_make_help_names_the_targets() -> None:

@@ -39,5 +39,5 @@ def test_a_ring_of_another_catalogue_is_folded_again_from_the_source_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ring = ring_of(9)
-    monkeypatch.setattr("services.core.state.catalogue_digest", lambda territories: "newer")
+    monkeypatch.setattr("services.core.state.catalogue_digest", lambda *_: "newer")
     assert rebuilder(read({}))(catalog.ADMIN_CASE, 0, ring).fence == -1

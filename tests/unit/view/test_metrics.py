@@ -34,6 +34,7 @@ PIPELINE = {
     "ioc_partition_end_offset": {"topic", "partition"},
     "ioc_partition_applied_offset": {"topic", "partition"},
     "ioc_feed_age_seconds": {"topic", "province"},
+    "ioc_log_gaps_total": {"topic"},
     "ioc_unknown_territory_total": {"topic"},
     "ioc_late_events_total": {"topic", "lateness"},
     "ioc_territory_info": {"level", "province", "district", "name", "lat", "lon"},

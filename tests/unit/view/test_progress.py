@@ -205,11 +205,11 @@ def test_a_young_lag_leaves_the_view_ready_and_an_old_one_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fence", "read", "log_start", "holds"),
+    ("fence", "read", "gaps", "holds"),
     [(-1, 0, 0, True), (9, 10, 0, True), (9, 9, 0, False), (9, 11, 0, False), (9, 6, 4, True)],
 )
 def test_every_record_up_to_the_fence_has_one_outcome(
-    fence: int, read: int, log_start: int, holds: bool
+    fence: int, read: int, gaps: int, holds: bool
 ) -> None:
-    head = Head(fence=fence, outcomes={"applied": read})
-    assert conserved(head, log_start) is holds
+    head = Head(fence=fence, outcomes={"applied": read}, gaps=gaps)
+    assert conserved(head) is holds
