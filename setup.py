@@ -46,7 +46,15 @@ def extensions() -> list[Extension]:
         extra_compile_args=[] if sys.platform == "win32" else ["-O2", "-ffp-contract=off"],
         optional=True,
     )
-    made: list[Extension] = cythonize([fast], build_dir="build/cython", quiet=True)
+    panes = Extension(
+        "services.core._panes",
+        ["services/core/_panes.pyx"],
+        include_dirs=["services/core"],
+        depends=["services/core/_rows.h"],
+        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
+        optional=True,
+    )
+    made: list[Extension] = cythonize([fast, panes], build_dir="build/cython", quiet=True)
     return made
 
 

@@ -6,7 +6,7 @@ from schemas import catalog
 from services.core.contributions import Contribution
 from services.core.panes import Delta
 from services.core.record import Record
-from services.core.state import DeadLetter, PartitionState
+from services.core.fold import DeadLetter, Fold
 from services.core.territory import Territories
 
 class CompiledChanges:
@@ -27,8 +27,9 @@ class CompiledFold:
         wall: bool,
         places: Places,
         changes: CompiledChanges,
+        facts: int,
     ) -> None: ...
-    def fold(self, state: PartitionState, records: Sequence[Record]) -> list[DeadLetter]: ...
+    def fold(self, state: Fold, records: Sequence[Record]) -> list[DeadLetter]: ...
 
 def flat_entities(dirty: Iterable[bytes], entities: list[dict[bytes, bytes]]) -> list[bytes]: ...
 def instant(text: str) -> int | None: ...

@@ -173,10 +173,7 @@ class View:
             self._add_to_tables(kind, delta)
         else:
             # Until a whole lap has been read, slices bring what is not known yet.
-            replica.cells.replace_slice(
-                arrived.seq % SLOTS,
-                [(lv, i, ring.unpack_cells(*packed)) for lv, i, *packed in body.slice_cells],
-            )
+            replica.cells.replace_packed_slice(arrived.seq % SLOTS, body.slice_cells)
             self._take_entities(kind, partition, replica, ring.decode_entities(body.slice_entities))
             self._drop_tables(kind)
         self.heads[self._topics[kind].name, partition] = head.decode(body.head)

@@ -53,6 +53,9 @@ class Cells(NamedTuple):
     s: Ints
 
 
+#: A pane as the ring carries it: level, index, and the three columns as little-endian int64.
+Packed = tuple[int, int, bytes, bytes, bytes]
+
 _EMPTY = np.empty(0, dtype=np.int64)
 NO_CELLS = Cells(_EMPTY, _EMPTY, _EMPTY)
 
@@ -212,20 +215,23 @@ class PaneStore:
             for key in gone:
                 del blocks[key]
 
-    def slice(self, slot: int) -> list[tuple[int, int, Cells]]:
-        """All blocks of one slot as (level, index, cells); empty ones are dropped."""
-        out = []
+    def packed_slice(self, slot: int) -> list[Packed]:
+        """All blocks of one slot; empty ones are dropped."""
+        out: list[Packed] = []
         for key, block in list(self._slots[slot].items()):
             cells = block.compact()
             if cells.codes.size:
-                out.append((*key, cells))
+                out.append((*key, cells.codes.tobytes(), cells.n.tobytes(), cells.s.tobytes()))
             else:
                 del self._slots[slot][key]
         return out
 
-    def replace_slice(self, slot: int, blocks: Iterable[tuple[int, int, Cells]]) -> None:
+    def replace_packed_slice(self, slot: int, blocks: Iterable[Packed]) -> None:
         """Put the blocks of one slot in place of what is there."""
-        self._slots[slot] = {(level, index): Block(cells) for level, index, cells in blocks}
+        self._slots[slot] = {
+            (level, index): Block(Cells(*(np.frombuffer(c, dtype="<i8") for c in columns)))
+            for level, index, *columns in blocks
+        }
 
     def blocks(self, level: int) -> Iterator[tuple[int, Block]]:
         """All blocks of a level as (pane index, block), in no order."""

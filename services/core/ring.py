@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from services.core.panes import SLOTS, Cells, Delta
+from services.core.panes import SLOTS, Delta, Packed
 
 FORMAT = 1
 PART_BYTES = 900_000
@@ -34,7 +34,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     head: bytes
     delta: tuple[bytes, bytes, bytes, bytes]
     entities: list[bytes]
-    slice_cells: list[tuple[int, int, bytes, bytes, bytes]]
+    slice_cells: list[Packed]
     slice_entities: list[bytes]
 
 
@@ -94,18 +94,6 @@ def encode(kind: str, partition: int, epoch: int, seq: int, body: Body) -> Flush
             )
             for i in range(count)
         ],
-    )
-
-
-def pack_cells(cells: Cells) -> tuple[bytes, bytes, bytes]:
-    return cells.codes.tobytes(), cells.n.tobytes(), cells.s.tobytes()
-
-
-def unpack_cells(codes: bytes, n: bytes, s: bytes) -> Cells:
-    return Cells(
-        np.frombuffer(codes, dtype="<i8"),
-        np.frombuffer(n, dtype="<i8"),
-        np.frombuffer(s, dtype="<i8"),
     )
 
 

@@ -11,13 +11,15 @@ from typing import Literal
 
 Form = Literal["pure", "compiled"]
 
-_COMPILED = "services.core._fast"
+_FOLD, _PANES = "services.core._fast", "services.core._panes"
 compiled: ModuleType | None = None
+panes: ModuleType | None = None
 _why = ""
 try:
-    compiled = import_module(_COMPILED)
+    compiled, panes = import_module(_FOLD), import_module(_PANES)
 except ImportError as error:
-    _why = "not compiled here" if error.name == _COMPILED else str(error)
+    compiled = None
+    _why = "not compiled here" if error.name in (_FOLD, _PANES) else str(error)
 
 _asked_for_pure = os.environ.get("IOC_PURE", "") not in ("", "0")
 

@@ -150,9 +150,9 @@ def test_stocks_have_no_pane_and_never_expire() -> None:
     store.add(Delta(one * STOCK, np.array([7, 8, 7]), one, one * 0), CLOCK)
     store.expire(CLOCK + 10_000 * DAY_MS)
     kept = [
-        c
+        cell
         for slot in range(SLOTS)
-        for _, _, run in store.slice(slot)
-        for c in zip(*run, strict=True)
+        for _, _, *columns in store.packed_slice(slot)
+        for cell in zip(*(np.frombuffer(c, dtype="<i8") for c in columns), strict=True)
     ]
     assert sorted((int(c), int(n)) for c, n, _ in kept) == [(7, 2), (8, 1)]

@@ -1,0 +1,91 @@
+"""The compiled store of joint cells gives what the pure one gives, in the same order."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core import speed
+from services.core.contributions import PANE_MS, STOCK
+from services.core.panes import SLOTS, Delta, PaneStore
+
+if speed.panes is None and not (os.environ.get("CI") and shutil.which("cc")):
+    pytest.skip("the compiled form is not built here", allow_module_level=True)
+
+CLOCK = 1_795_312_812_345
+DAY_MS = 86_400_000
+
+Cell = tuple[int, int, int, int]
+CELLS = st.lists(
+    st.tuples(
+        st.one_of(
+            st.just(STOCK),
+            st.integers(0, 420 * DAY_MS).map(lambda back: (CLOCK - back) // PANE_MS),
+            st.integers(0, 30).map(lambda near: CLOCK // PANE_MS - near),
+        ),
+        st.integers(0, 5) | st.integers(0, 2**62),
+        st.integers(-2, 2),
+        st.integers(-3, 3),
+    ),
+    max_size=60,
+)
+STEPS = st.lists(
+    st.one_of(
+        CELLS,
+        st.integers(0, 3 * DAY_MS),  # so much later
+        st.tuples(st.integers(0, SLOTS - 1)),  # write this slot, and read it back
+    ),
+    max_size=12,
+)
+
+
+def delta(cells: list[Cell]) -> Delta:
+    """As the fold gives it: a pane and code once, in any order."""
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for pane, code, n, s in cells:
+        before = found.get((pane, code), (0, 0))
+        found[pane, code] = before[0] + n, before[1] + s
+    rows = [(pane, code, n, s) for (pane, code), (n, s) in found.items()]
+    return Delta(*(np.array([r[i] for r in rows], dtype=np.int64) for i in range(4)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_both_stores_write_the_same_slices(steps: list[object]) -> None:
+    assert speed.panes is not None
+    pure, compiled = PaneStore(), speed.panes.CompiledPanes()
+    clock = CLOCK
+    for step in steps:
+        if isinstance(step, list):
+            change = delta(step)
+            pure.add(change, clock)
+            compiled.add(change, clock)
+        elif isinstance(step, int):
+            clock += step
+        elif isinstance(step, tuple):
+            slot = int(step[0])
+            packed = pure.packed_slice(slot)
+            assert compiled.packed_slice(slot) == packed
+            pure.replace_packed_slice(slot, packed[1:])
+            compiled.replace_packed_slice(slot, packed[1:])
+        pure.expire(clock)
+        compiled.expire(clock)
+    for slot in range(SLOTS):
+        assert compiled.packed_slice(slot) == pure.packed_slice(slot)
+
+
+def test_many_rows_of_few_codes_take_no_more_memory_than_they_need() -> None:
+    assert speed.panes is not None
+    pure, compiled = PaneStore(), speed.panes.CompiledPanes()
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        codes = rng.permutation(300).astype(np.int64)
+        panes = CLOCK // PANE_MS - rng.integers(0, 3, 300)
+        change = Delta(panes, codes, np.ones(300, np.int64), rng.integers(-5, 5, 300))
+        pure.add(change, CLOCK)
+        compiled.add(change, CLOCK)
+    for slot in range(SLOTS):
+        assert compiled.packed_slice(slot) == pure.packed_slice(slot)
