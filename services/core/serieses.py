@@ -23,11 +23,12 @@ def _null(x: float) -> float | None:
 class _Series:
     """One series: what does not change with the period, and its periods packed."""
 
-    __slots__ = ("about", "latest", "partition", "periods", "texts")
+    __slots__ = ("about", "latest", "of_commune", "partition", "periods", "texts")
 
-    def __init__(self, about: Period, partition: int) -> None:
+    def __init__(self, about: Period, partition: int, of_commune: bool) -> None:
         self.about = about
         self.partition = partition
+        self.of_commune = of_commune
         self.periods: dict[int, bytes] = {}
         self.texts: dict[int, str] = {}
         self.latest: tuple[int, int] | None = None
@@ -108,7 +109,9 @@ class Indicators:
         period = series.decode(packed)
         known = self._series.get(period.series)
         if known is None:
-            known = self._series[period.series] = _Series(period, partition)
+            row = self._territories.row(period.territory)
+            of_commune = row is not None and row.level == "commune"
+            known = self._series[period.series] = _Series(period, partition, of_commune)
             name = (period.indicator, period.territory)
             self._by_name.setdefault(name, {})[period.series] = None
         known.put(period)
@@ -120,10 +123,10 @@ class Indicators:
         if known is not None:
             known.remove(int(start))
 
-    def latest(self, clock: int) -> list[dict[str, object]]:
-        """One entry a series, by key."""
+    def latest(self, clock: int, *, communes: bool = True) -> list[dict[str, object]]:
+        """One entry a series, by key; without ``communes`` only those of larger territories."""
         out: list[dict[str, object]] = []
-        for key in sorted(self._series):
+        for key in sorted(k for k, s in self._series.items() if communes or not s.of_commune):
             s = self._series[key]
             reading = s.at(clock)
             if reading is None:
