@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from schemas import catalog
 from services.core.contributions import Contribution
+from services.core.fold import DeadLetter, Fold
 from services.core.panes import Delta
 from services.core.record import Record
-from services.core.fold import DeadLetter, Fold
 from services.core.territory import Territories
 
 class CompiledChanges:

@@ -183,6 +183,32 @@ cdef class CompiledPanes:
                     kept += 1
             of.count = kept
 
+    def runs(self, int level, int64_t first, int64_t end):
+        """PaneStore.runs: the cells of the panes [first, end) of a level, as one run unsorted."""
+        cdef int64_t index
+        cdef size_t i, total = 0, at_row = 0
+        cdef Pane *pane
+        for index in range(first, end):
+            pane = panes_find(&self.table, level, index)
+            if pane != NULL:
+                if not pane_compact(pane):
+                    raise MemoryError
+                total += pane.count
+        if total == 0:
+            return []
+        cdef int64_t[::1] codes = np.empty(total, dtype=np.int64)
+        cdef int64_t[::1] n = np.empty(total, dtype=np.int64)
+        cdef int64_t[::1] s = np.empty(total, dtype=np.int64)
+        for index in range(first, end):
+            pane = panes_find(&self.table, level, index)
+            if pane != NULL:
+                for i in range(pane.count):
+                    codes[at_row] = pane.rows[i].code
+                    n[at_row] = pane.rows[i].n
+                    s[at_row] = pane.rows[i].s
+                    at_row += 1
+        return [panes.Cells(codes.base, n.base, s.base)]
+
     def packed_slice(self, int slot):
         """PaneStore.packed_slice: the panes of one slot; empty ones are dropped."""
         cdef Slot *of = &self.slots[slot]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import catalog
-from services.core import head, ring
+from services.core import head, ring, speed
 from services.core.contributions import PANE_MS, STOCK
 from services.core.evaluate import (
     ACTIVE,
@@ -36,7 +36,6 @@ from services.core.panes import (
     Cells,
     Delta,
     Ints,
-    PaneStore,
     cover,
     merge,
 )
@@ -69,7 +68,7 @@ class _Replica:
         self.clear()
 
     def clear(self) -> None:
-        self.cells = PaneStore()
+        self.cells = speed.store(speed.default())
         self.listings: dict[bytes, bytes] = {}
 
 
@@ -287,10 +286,7 @@ class View:
             if of != kind:
                 continue
             for level, first, last in panes:
-                for index in range(first, last):
-                    block = replica.cells.block(level, index)
-                    if block is not None:
-                        runs.extend(block.runs)
+                runs += replica.cells.runs(level, first, last)
         table = Block(merge(runs))
         self._tables[key] = table
         while len(self._tables) > _TABLES_KEPT:
@@ -305,8 +301,7 @@ class View:
                 run
                 for (of, _), replica in self._replicas.items()
                 if of == kind
-                for _, block in replica.cells.blocks(STOCK_LEVEL)
-                for run in block.runs
+                for run in replica.cells.runs(STOCK_LEVEL, 0, SLOTS)
             ]
             table = self._stocks[kind] = Block(merge(runs))
         return table.select(fact.base, (fact.number + 1) << 58)

@@ -7,7 +7,7 @@ that are merged when they have grown: nothing is looked up in the hot path.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +159,16 @@ def by_pane(panes: Ints, codes: Ints, n: Ints, s: Ints) -> Iterator[tuple[int, C
         yield pane, Cells(codes[start:end], n[start:end], s[start:end])
 
 
+class Store(Protocol):
+    """All panes of one source partition; :class:`PaneStore` says what each method does."""
+
+    def add(self, delta: Delta, clock: int) -> None: ...
+    def expire(self, clock: int) -> None: ...
+    def packed_slice(self, slot: int) -> list[Packed]: ...
+    def replace_packed_slice(self, slot: int, blocks: Iterable[Packed]) -> None: ...
+    def runs(self, level: int, first: int, end: int) -> list[Cells]: ...
+
+
 class PaneStore:
     """All blocks of one source partition, spread over the slots of the ring."""
 
@@ -166,9 +176,15 @@ class PaneStore:
         self._slots: list[dict[tuple[int, int], Block]] = [{} for _ in range(SLOTS)]
         self._expired_at = -1
 
-    def block(self, level: int, index: int) -> Block | None:
-        """The block of a pane index (start + offset, divided by the size), or None."""
-        return self._slots[slot_of(level, index)].get((level, index))
+    def runs(self, level: int, first: int, end: int) -> list[Cells]:
+        """The cells of the panes [first, end) of a level, in no order, as sorted runs or one
+        unsorted. A pane's index is its start plus the level's offset, divided by its size."""
+        out: list[Cells] = []
+        for index in range(first, end):
+            block = self._slots[slot_of(level, index)].get((level, index))
+            if block is not None:
+                out += block.runs
+        return out
 
     def add(self, delta: Delta, clock: int) -> None:
         """Add a change at every level whose pane is still kept at ``clock`` (ms)."""
@@ -232,13 +248,6 @@ class PaneStore:
             (level, index): Block(Cells(*(np.frombuffer(c, dtype="<i8") for c in columns)))
             for level, index, *columns in blocks
         }
-
-    def blocks(self, level: int) -> Iterator[tuple[int, Block]]:
-        """All blocks of a level as (pane index, block), in no order."""
-        for slot in self._slots:
-            for (at, index), block in slot.items():
-                if at == level:
-                    yield index, block
 
 
 def _oldest(level: Level, clock: int) -> int:

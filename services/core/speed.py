@@ -9,6 +9,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
+from services.core.panes import PaneStore, Store
+
 Form = Literal["pure", "compiled"]
 
 _FOLD, _PANES = "services.core._fast", "services.core._panes"
@@ -32,6 +34,14 @@ def built() -> bool:
 def default() -> Form:
     """The form that runs when nobody asks for one."""
     return "compiled" if built() and not _asked_for_pure else "pure"
+
+
+def store(form: Form) -> Store:
+    """A new store of joint cells in that form."""
+    if form == "compiled" and panes is not None:
+        compiled_store: Store = panes.CompiledPanes()
+        return compiled_store
+    return PaneStore()
 
 
 def describe() -> str:

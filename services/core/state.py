@@ -6,14 +6,13 @@ moved since the last one, and a slice of the whole, in one record (:mod:`service
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 from zlib import crc32
 
 from schemas import catalog
 from services.core import facts, head, ring, speed
 from services.core.entity import view_part
 from services.core.fold import DeadLetter, Fold
-from services.core.panes import SLOTS, PaneStore
+from services.core.panes import SLOTS
 from services.core.record import Clock
 from services.core.selection import ALL, Selection
 from services.core.territory import Territories
@@ -61,9 +60,7 @@ class PartitionState(Fold):
             selection=selection,
         )
         self._catalogue = catalogue_digest(territories, selection)
-        self._cells: Any = PaneStore()
-        if speed.panes is not None and self.form == "compiled":
-            self._cells = speed.panes.CompiledPanes()
+        self._cells = speed.store(self.form)
         self._seq = -1
         self._flushed_fence = -1
         self._epoch = 0

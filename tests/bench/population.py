@@ -31,7 +31,7 @@ def case(
     # The same in every revision: what belongs to the case, not to the draw.
     own = Random(number)
     begun = now_ms // 1000 - 3600 - own.randrange(_SPAN_S)
-    data = {
+    data: dict[str, object] = {
         "case_id": case_id(number),
         "revision": revision,
         "status": _STATUS[revision - 1],
@@ -78,9 +78,13 @@ def case_id(number: int) -> str:
 def communes() -> list[dict[str, str]]:
     """Where cases may lie, as members of ``data``."""
     return [
-        {"province_code": c.province_code, "district_code": c.district_code, "commune_code": c.commune_code}
+        {
+            "province_code": c.province_code,
+            "district_code": c.district_code,
+            "commune_code": c.commune_code,
+        }
         for c in load_territories().communes.values()
-    ]  # fmt: skip
+    ]
 
 
 def records(

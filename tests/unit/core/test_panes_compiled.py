@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.core import speed
 from services.core.contributions import PANE_MS, STOCK
-from services.core.panes import SLOTS, Delta, PaneStore
+from services.core.panes import LEVELS, SLOTS, STOCK_LEVEL, Cells, Delta, PaneStore, merge
 
 if speed.panes is None and not (os.environ.get("CI") and shutil.which("cc")):
     pytest.skip("the compiled form is not built here", allow_module_level=True)
@@ -52,6 +52,11 @@ def delta(cells: list[Cell]) -> Delta:
     return Delta(*(np.array([r[i] for r in rows], dtype=np.int64) for i in range(4)))
 
 
+def summed(runs: list[Cells]) -> list[list[int]]:
+    """Cells of any runs as (codes, counts, sums), those of nothing left out."""
+    return [column.tolist() for column in merge([*runs, *runs])]
+
+
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_both_stores_write_the_same_slices(steps: list[object]) -> None:
@@ -73,6 +78,14 @@ def test_both_stores_write_the_same_slices(steps: list[object]) -> None:
             compiled.replace_packed_slice(slot, packed[1:])
         pure.expire(clock)
         compiled.expire(clock)
+    for number, level in enumerate(LEVELS):
+        now = (clock + level.offset) // level.size
+        span = min(2000, level.kept // level.size)
+        assert summed(compiled.runs(number, now - span, now + 1)) == summed(
+            pure.runs(number, now - span, now + 1)
+        )
+    stocks = compiled.runs(STOCK_LEVEL, 0, SLOTS)
+    assert summed(stocks) == summed(pure.runs(STOCK_LEVEL, 0, SLOTS))
     for slot in range(SLOTS):
         assert compiled.packed_slice(slot) == pure.packed_slice(slot)
 
