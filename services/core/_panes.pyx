@@ -228,7 +228,7 @@ cdef class CompiledPanes:
                 continue
             of.panes[kept] = pane
             kept += 1
-            if pane.capacity > 2 * pane.count + 8 and not pane_reserve(pane, pane.count + 4):
+            if pane.capacity > pane.count + pane.count / 4 + 8 and not pane_reserve(pane, pane.count + 4):
                 raise MemoryError
             columns = [PyBytes_FromStringAndSize(NULL, pane.count * 8) for _ in range(3)]
             codes = <int64_t *>PyBytes_AS_STRING(columns[0])

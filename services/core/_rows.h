@@ -106,7 +106,7 @@ static inline int pane_add(Pane *pane, int64_t code, int64_t n, int64_t s) {
         /* Rows of the same codes fold into one: look before the memory grows. */
         if (loose > ROWS_LOOSE && loose * 2 > pane->sorted && !pane_compact(pane)) return 0;
         if (pane->count * 4 >= pane->capacity * 3
-            && !pane_reserve(pane, pane->capacity ? pane->capacity + pane->capacity / 2 + 4 : 4))
+            && !pane_reserve(pane, pane->capacity ? pane->capacity + pane->capacity / 4 + 4 : 4))
             return 0;
     }
     Row *row = pane->rows + pane->count++;

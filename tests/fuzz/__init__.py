@@ -1,0 +1,1 @@
+"""Bytes that nobody meant to send, at the codec and at both forms of the fold."""
