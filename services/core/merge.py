@@ -454,6 +454,10 @@ class View:
 
     # --- indicators -----------------------------------------------------------------------------
 
+    def has_indicator(self, name: str, value: str) -> bool:
+        """Whether a ``series`` or an ``indicator`` (which one, says ``name``) was ever sent."""
+        return self._indicators.has(name, value)
+
     def indicators(self, now: int, *, communes: bool = True) -> list[dict[str, object]]:
         """The latest period of each series with value, target, gap and age."""
         return self._indicators.latest(self.clock_at(now), communes=communes)

@@ -123,6 +123,12 @@ class Indicators:
         if known is not None:
             known.remove(int(start))
 
+    def has(self, name: str, value: str) -> bool:
+        """Whether there is a series of that key (``name`` is "series") or indicator."""
+        if name == "series":
+            return value in self._series
+        return any(indicator == value for indicator, _ in self._by_name)
+
     def latest(self, clock: int, *, communes: bool = True) -> list[dict[str, object]]:
         """One entry a series, by key; without ``communes`` only those of larger territories."""
         out: list[dict[str, object]] = []

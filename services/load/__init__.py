@@ -1,1 +1,1 @@
-"""Load: traffic by schedule and an honest verdict."""
+"""`ioc load`: open-loop load on a whole system, with a verdict that also judges the load itself."""

@@ -17,12 +17,13 @@ from services.core.kpis import CATALOGUE, Kpi
 from services.core.territory import Territories
 from services.view import answers, csv_out, instants, question
 from services.view.metrics import MetricsPage
+from services.view.numbers import Numbers as AllNumbers
 from services.view.overview import Overview
 from services.view.port import Numbers
 from services.view.problem import ProblemError
 from services.view.progress import Progress
 from services.view.question import Question, Span
-from services.view.stream import HEARTBEAT, HEARTBEAT_S, PREAMBLE, Hub, Subscriber
+from services.view.stream import PREAMBLE, Hub, Subscriber, pump
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,10 @@ class Api:
         metrics: MetricsPage,
         overview: Overview,
         now_ms: Callable[[], int],
+        numbers: AllNumbers,
     ) -> None:
         """``now_ms`` is the wall clock; what the system calls now, the view makes of it."""
+        self._numbers = numbers
         self._view, self._territories = view, territories
         self._progress, self._metrics, self._overview = progress, metrics, overview
         self._now_ms = now_ms
@@ -86,6 +89,7 @@ class Api:
         get("/api/v1/kpis/{name}/series", self.series)
         get("/api/v1/index766", self.index766)
         get("/api/v1/indicators", self.indicators)
+        get("/api/v1/numbers", self.numbers)
         get("/api/v1/progress", self.progress)
         get("/api/v1/stream", self.stream)
         get("/api/v1/territories", self.territories)
@@ -182,7 +186,7 @@ class Api:
         for name, value in asked.filters:
             if name not in question.INDICATOR_FILTERS or value in answers.KNOWN_INDICATORS:
                 continue
-            if all(series[name] != value for series in self._view.indicators(self._now())):
+            if not self._view.has_indicator(name, value):
                 raise ProblemError(422, f"no {name} is called {value!r}", name)
         return asked
 
@@ -204,6 +208,25 @@ class Api:
         columns = list(dict.fromkeys(name for row in rows for name in row)) or ["series"]
         body = {"as_of": instants.show(now), "indicators": rows}
         return _table(request, body, columns, lambda: rows)
+
+    async def numbers(self, request: web.Request) -> web.Response:
+        query = request.query
+        names = question.numbers(query, self._view.selection)
+        chosen = names or [
+            n for n in self._view.selection.kpis if question.of_window(n, query["window"])
+        ]
+        reason = self._progress.incomplete()
+        if reason is not None:
+            raise ProblemError(503, reason, headers={"Retry-After": "1"})
+        # In one turn of the event loop, or the parts would not speak of the same records.
+        body = self._numbers.answer(
+            query["window"],
+            chosen,
+            question.as_of(query),
+            self._now(),
+            by=query.get("by") == question.DIMENSIONS,
+        )
+        return _json(body)
 
     async def progress(self, request: web.Request) -> web.Response:
         question.only(request.query, ())
@@ -257,7 +280,7 @@ class Api:
             if request.method == "HEAD":
                 return response
             await response.write(PREAMBLE)
-            await _pump(subscriber, response)
+            await pump(subscriber, response)
         except (ConnectionError, asyncio.CancelledError):
             log.debug("a stream was closed by its client")
         finally:
@@ -278,15 +301,3 @@ class Api:
         shared = set.intersection(*(set(question.filters_of(kpi)) for kpi in kpis))
         question.only(rest, ("window", "territory", "by", *shared))
         return self.hub.subscribe([self._known(question.of(kpi, rest)) for kpi in kpis])
-
-
-async def _pump(subscriber: Subscriber, response: web.StreamResponse) -> None:
-    """Write events as they come, and a sign of life when none does."""
-    while True:
-        try:
-            event = await asyncio.wait_for(subscriber.queue.get(), HEARTBEAT_S)
-        except TimeoutError:
-            event = HEARTBEAT
-        if event is None:
-            return
-        await response.write(event)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import orjson
 
@@ -39,6 +40,8 @@ class Subscriber:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         #: Questions whose rows are to be sent whole at the next tick.
         self.behind: set[Question] = set()
+        #: When something was last written to it, by the event loop's clock; before that, never.
+        self.written = float("inf")
 
     def put(self, question: Question, event: bytes) -> None:
         if self.queue.qsize() >= BACKLOG:
@@ -129,6 +132,11 @@ class Hub:
             if loop.time() - began > SLICE_S:
                 await asyncio.sleep(0)
                 began = loop.time()
+        quiet = loop.time() - HEARTBEAT_S
+        for subscriber in self._subscribers:
+            # One look a tick for all: a timer for each event of each stream costs more than it.
+            if subscriber.written < quiet and subscriber.queue.empty():
+                subscriber.queue.put_nowait(HEARTBEAT)
 
     def _changed(self, watch: _Watch) -> list[dict[str, object]]:
         if watch.computed_for == self._state():
@@ -167,6 +175,27 @@ class Hub:
         self._closed = True
         for subscriber in self._subscribers:
             subscriber.queue.put_nowait(None)
+
+
+class Response(Protocol):
+    """What is needed of an open answer."""
+
+    async def write(self, data: bytes) -> None: ...
+
+
+async def pump(subscriber: Subscriber, response: Response) -> None:
+    """Write events as they come, all that wait at once; returns when the stream ends."""
+    queue = subscriber.queue
+    loop = asyncio.get_running_loop()
+    while True:
+        subscriber.written = loop.time()
+        events = [await queue.get()]
+        while not queue.empty():
+            events.append(queue.get_nowait())
+        ending = None in events
+        await response.write(b"".join(event for event in events if event is not None))
+        if ending:
+            return
 
 
 def _gone(key: RowKey) -> dict[str, object]:

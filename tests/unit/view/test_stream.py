@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from services.view.question import Question
-from services.view.stream import BACKLOG, Hub
+from services.view.stream import BACKLOG, HEARTBEAT, HEARTBEAT_S, Hub, Subscriber, pump
 from tests.unit.view.rig import Client, Rig, filled, report, with_client
 
 RECEIVED = Question("fr.received", "24h", "all", "province")
@@ -154,3 +154,43 @@ def test_closing_ends_every_stream_at_once() -> None:
                 assert b"fr.open_now" in await answer.content.read()
 
     with_client(test)
+
+
+class _Written:
+    """An open answer that keeps what was written."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    async def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+
+def test_what_waits_is_written_at_once_and_the_end_ends_it() -> None:
+    async def run() -> list[bytes]:
+        subscriber, answer = Subscriber([RECEIVED]), _Written()
+        for event in (b"a", b"b", None):
+            subscriber.queue.put_nowait(event)
+        await pump(subscriber, answer)
+        return answer.writes
+
+    assert asyncio.run(run()) == [b"ab"]
+
+
+def test_a_stream_on_which_nothing_changes_shows_a_sign_of_life() -> None:
+    async def run() -> None:
+        rig = filled()
+        hub = Hub(rig.stage.view, rig.now)
+        subscriber = hub.subscribe([RECEIVED])
+        subscriber.queue.get_nowait()
+        now = asyncio.get_running_loop().time()
+        subscriber.written = now
+        await hub.tick()
+        assert subscriber.queue.empty()
+        subscriber.written = now - HEARTBEAT_S - 1
+        await hub.tick()
+        await hub.tick()
+        assert subscriber.queue.get_nowait() == HEARTBEAT
+        assert subscriber.queue.empty()
+
+    asyncio.run(run())
