@@ -1,0 +1,1 @@
+"""Recordings, and what a replay makes of them, without Kafka."""
