@@ -25,6 +25,8 @@ log = getLogger("kpi")
 #: Time for the last flush and for leaving the group, in seconds; then for the process to be gone.
 DRAIN_SECONDS = 6.0
 GONE_SECONDS = 9.0
+#: How long one look for a broker takes when there is none.
+BROKER_SECONDS = 3.0
 
 
 class TopicsNotReady(Exception):
@@ -33,7 +35,7 @@ class TopicsNotReady(Exception):
 
 def _check_topics(config: settings.Settings) -> None:
     names = [t.full_name(config.namespace) for t in catalog.TOPICS]
-    with kafka.admin(config.bootstrap) as client:
+    with kafka.admin(config.bootstrap, timeout=BROKER_SECONDS) as client:
         there = sorted(set(names) & set(client.list_topics()))
         counts = {t["name"]: len(t["partitions"]) for t in client.describe_topics(there)}
     problems = [f"{name} is missing" for name in names if name not in counts]
@@ -44,6 +46,24 @@ def _check_topics(config: settings.Settings) -> None:
     ]
     if problems:
         raise TopicsNotReady("; ".join(problems) + " (see `ioc topics`)")
+
+
+async def _topics_are_there(config: settings.Settings, stop: asyncio.Event) -> bool:
+    """Wait for a broker, however long; False when asked to stop. Raises TopicsNotReady.
+
+    A worker that runs waits for its broker: one that was started while it is away does as well.
+    """
+    told = False
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(_check_topics, config)
+        except kafka.BrokerUnreachableError as error:
+            if not told:
+                log.warning("%s Waiting for it.", error)
+            told = True
+        else:
+            return True
+    return False
 
 
 def _leave_anyway(seconds: float) -> None:
@@ -75,7 +95,8 @@ def rebuilder(config: settings.Settings) -> Restore:
 
 async def serve(config: settings.Settings, stop: asyncio.Event) -> None:
     """Run a worker until ``stop`` is set. Raises what made it fail."""
-    await asyncio.to_thread(_check_topics, config)
+    if not await _topics_are_there(config, stop):
+        return
     worker = Worker(config, rebuilder(config), Metrics())
     crashed = asyncio.ensure_future(worker.app._crashed.wait())
     stopping = asyncio.ensure_future(stop.wait())

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +36,6 @@ from services.runtime.producer_command import Plan, World
 from services.runtime.settings import Settings
 from services.simulation.faults import DEFAULT_RATES
 from tests.e2e.system import PARTITIONS, System, command, page, samples, wait_for
-from tests.strategies.events import stream
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -217,29 +215,4 @@ def test_a_broker_that_is_away_for_a_minute_costs_no_record_and_everybody_says_s
     log = asyncio.run(drain(system.kafka))
     assert not sources.missing(log)
     system.view.wait_until_caught_up(len(log), 60)
-    _everything_equals_the_oracle(system, log)
-
-
-@pytest.mark.parametrize("system", [("--workers=2",)], indirect=True)
-def test_a_worker_that_stood_still_too_long_changes_nothing_when_it_goes_on(
-    system: System,
-) -> None:
-    """It wakes up as a zombie: others own its partitions, and its old flush goes out."""
-    items = stream(11, 20_000, int(time.time() * 1000))
-    flowing = threading.Thread(target=system.send, args=(items[:10_000],))
-    flowing.start()
-    time.sleep(0.5)
-    sleeper = system.line["pids"]["kpi"][0]
-    os.kill(sleeper, signal.SIGSTOP)
-    try:
-        flowing.join()
-        system.send(items[10_000:15_000])
-        # Only the other one can have absorbed all of it.
-        system.view.wait_until_caught_up(15_000, 90)
-    finally:
-        os.kill(sleeper, signal.SIGCONT)
-    system.send(items[15_000:])
-    system.view.wait_until_caught_up(len(items), 90)
-    log = asyncio.run(drain(system.kafka))
-    assert len(log) == len(items)
     _everything_equals_the_oracle(system, log)
