@@ -5,10 +5,12 @@ walks contract section 5 in its order and names the first reason that applies. D
 and what was expected, never a value (values may hold personal data).
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from math import isfinite
+from typing import Any, NoReturn
 
 import msgspec
 import xxhash
@@ -146,6 +148,8 @@ def partition_of(key: bytes, partitions: int) -> int:
 _EVENT: msgspec.json.Decoder[v1.Event] = msgspec.json.Decoder(v1.Event, dec_hook=_dec_hook)
 _STRUCTS = {topic.name: frozenset(topic.events.values()) for topic in catalog.SOURCES}
 _ANY = msgspec.json.Decoder()
+#: Digits; no field takes a number that comes near.
+_LONGEST_NUMBER = 1000
 
 
 def decode(
@@ -253,7 +257,7 @@ def _explain(topic: catalog.Topic, value: bytes) -> v1.Event | Rejected:
     except UnicodeDecodeError as error:
         return Rejected("not_utf8", f"byte {error.start}: expected UTF-8")
     try:
-        envelope = _ANY.decode(value)
+        envelope = _any(value)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return Rejected("not_json", "$: expected one JSON object")
     if not isinstance(envelope, dict):
@@ -284,6 +288,39 @@ def _explain(topic: catalog.Topic, value: bytes) -> v1.Event | Rejected:
     except (msgspec.ValidationError, RecursionError, ValueError) as error:
         return Rejected("schema", _detail(error), source)
     return struct(specversion="1.0", id=envelope["id"], source=source, time=time, data=data)
+
+
+class _TooLarge:
+    """A number that nothing of ours can hold. It is JSON; whatever it stands for is not usable."""
+
+
+def _float(digits: str) -> float | _TooLarge:
+    number = float(digits)
+    return number if isfinite(number) else _TooLarge()
+
+
+def _whole(digits: str) -> int | _TooLarge:
+    return int(digits) if len(digits) < _LONGEST_NUMBER else _TooLarge()
+
+
+def _any(value: bytes) -> Any:
+    """Any JSON. Raises ValueError (of which msgspec's errors are) or RecursionError.
+
+    RFC 8259 lets a reader limit the range of numbers (section 6), not the grammar: `1e999` is JSON.
+    """
+    try:
+        return _ANY.decode(value)
+    except msgspec.ValidationError:  # with nothing asked of it, only a number can be out of range
+        parsed = json.loads(
+            value, parse_float=_float, parse_int=_whole, parse_constant=_no_constant
+        )
+        # Half a surrogate pair is no text: this raises a ValueError.
+        json.dumps(parsed, ensure_ascii=False, default=repr).encode()
+        return parsed
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 _PATH = re.compile(r"^(.*?)(?: - at `(?:key in )?\$(.*)`)?$", re.DOTALL)

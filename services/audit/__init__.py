@@ -1,1 +1,1 @@
-"""Audit: everything recomputed from the topics beside what the view says."""
+"""The audit door: everything again from the source topics, beside what the live view says."""

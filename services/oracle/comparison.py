@@ -169,22 +169,38 @@ class _Question:
         if expected is None or found is None:
             yield f"{where}: oracle {expected}, view {found}"
             return
-        error = QUANTILE_ERROR if self.spec.kind == "quantile" else 1e-9
-        same = _close(expected.value, found.value, error) and expected.entities == found.count
-        # The contract gives the sum behind a mean no unit: milliseconds or the KPI's own.
-        same &= _close(expected.denominator, found.denominator, 0) and (
-            _close(expected.numerator, found.numerator, 1e-12)
-            or _close(_scaled(expected.numerator, self.spec.scale), found.numerator, 1e-9)
-        )
-        if not same:
+        if not same(
+            self.spec, expected, (found.value, found.numerator, found.denominator, found.count)
+        ):
             yield f"{where}: oracle {expected}, view {found}"
+
+
+#: value, numerator, denominator and count of a row of the view.
+Numbers = tuple[float | None, float | None, float | None, float | None]
+
+
+def same(spec: Kpi, expected: Row, found: Numbers) -> bool:
+    """Whether a row is what the oracle expects: exactly, but for quantiles and binary fractions."""
+    value, numerator, denominator, count = found
+    error = QUANTILE_ERROR if spec.kind == "quantile" else 1e-9
+    # The contract gives the sum behind a mean no unit: milliseconds or the KPI's own.
+    return (
+        close(expected.value, value, error)
+        and expected.entities == count
+        and close(expected.denominator, denominator, 0)
+        and (
+            close(expected.numerator, numerator, 1e-12)
+            or close(_scaled(expected.numerator, spec.scale), numerator, 1e-9)
+        )
+    )
 
 
 def _scaled(value: float | None, scale: int) -> float | None:
     return None if value is None else value / scale
 
 
-def _close(a: float | None, b: float | None, error: float) -> bool:
+def close(a: float | None, b: float | None, error: float) -> bool:
+    """Equal but for a relative error; null equals null only."""
     if a is None or b is None:
         return a is b
     return math.isclose(a, b, rel_tol=error, abs_tol=1e-12 if error else 0)

@@ -2,31 +2,37 @@
 
 One law (contract section 4): of every entity only the event with the highest revision counts, of
 several with that revision the one with the lowest offset; a KPI is a sum over these latest states.
-So the oracle keeps no running state: it reads each record once (`reading`), lets DuckDB choose the
-latest states, and sums them with SQL (`kpis`). It is written from the contract's text and imports
-nothing of the pipeline.
+So the oracle keeps no running state: it reads each record once (`loading`), lets DuckDB choose the
+latest states as of any fence, and sums them with SQL (`kpis`). It is written from the contract's
+text and imports nothing of the pipeline.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from string import Template
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
 from services.oracle.kpis import KPIS, Kpi, members
-from services.oracle.raw import CHUNK, SOURCE_TOPICS, RawLog, RawRecord
-from services.oracle.reading import REASONS, Reading, read
+from services.oracle.loading import Clock, Loader, arrival_of
+from services.oracle.raw import RawLog
+from services.oracle.reading import REASONS
+from services.oracle.records import SOURCE_TOPICS, Place, RawRecord
 from services.oracle.tables import (
+    BELOW_THE_FENCE,
     COLUMNS,
-    COMMON,
+    EVERY_LEVEL,
+    EVERY_LEVEL_CODE,
+    LATEST,
     OUTCOMES_SQL,
-    PLACED,
-    REJECTS,
+    READINGS,
     ROWS,
+    STATES,
     STEP,
+    TOP_LEVELS,
+    TOP_LEVELS_CODE,
     Places,
 )
 from services.oracle.windows import DAY, HOUR, MINUTE, bounds, floor
@@ -60,108 +66,79 @@ class Oracle:
     """All numbers of one set of raw records.
 
     ``clock``: ``wall`` takes the broker timestamp as arrival, ``event`` the header ``ioc-arrival``
-    (and the broker timestamp where it is missing). Needs memory for the latest states and the
-    columns that KPIs use; give a ``RawLog`` in a file for more records than fit.
+    (and the broker timestamp where it is missing). ``records`` may come in pieces: :meth:`load`
+    them, then :meth:`choose`. Everything lies in one DuckDB database: that of a ``RawLog`` that is
+    given, else ``database`` (a file for more records than fit in memory). ``memory`` (like 512MB)
+    and ``threads`` bound what DuckDB takes; what does not fit is written beside the file.
     """
 
     def __init__(
         self,
-        records: Iterable[RawRecord] | RawLog,
+        records: Iterable[RawRecord] | RawLog | None,
         partitions: int,
-        clock: Literal["wall", "event"],
+        clock: Clock,
         places: Places,
+        *,
+        database: str = ":memory:",
+        memory: str | None = None,
+        threads: int | None = None,
     ) -> None:
+        """``records`` None: nothing is loaded and chosen yet."""
         self.places = places
-        self._partitions = partitions
-        self._event = clock == "event"
-        self._db = records.connection if isinstance(records, RawLog) else duckdb.connect(":memory:")
+        self._db = records.connection if isinstance(records, RawLog) else duckdb.connect(database)
+        if memory is not None:
+            self._db.execute("SET memory_limit = ?", [memory])
+        if threads is not None:
+            self._db.execute("SET threads = ?", [threads])
+        # Rows have offsets: no order of rows has to be kept, and that takes memory.
+        self._db.execute("SET preserve_insertion_order = false")
         self._commune_counts = places.commune_counts()
-        self._make_tables()
-        self._load(records.records() if isinstance(records, RawLog) else records)
-        self._choose()
+        self._make_places()
+        self._clock: Clock = clock
+        self._loader = Loader(self._db, partitions, clock)
+        if records is not None:
+            self.load(records.records() if isinstance(records, RawLog) else records)
+            self.choose()
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The database, for questions of one's own."""
+        return self._db
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _make_tables(self) -> None:
-        self._db.register(
-            "places_d",
-            pa.table(
-                {
-                    "district": list(self.places.districts),
-                    "province": list(self.places.districts.values()),
-                }
-            ),
-        )
-        self._db.register(
-            "places_c",
-            pa.table(
-                {
-                    "commune": list(self.places.communes),
-                    "district": [d for d, _ in self.places.communes.values()],
-                }
-            ),
-        )
-        self._db.execute("CREATE OR REPLACE TABLE districts AS SELECT * FROM places_d")
-        self._db.execute("CREATE OR REPLACE TABLE communes AS SELECT * FROM places_c")
-        for name, columns in {t: COMMON | c for t, c in COLUMNS.items()}.items():
-            self._append(f"{name}_all", columns, [], create=True)
-        self._append("rejects", REJECTS, [], create=True)
+    def _make_places(self) -> None:
+        places = self.places
+        for name, columns in (
+            ("districts", {"district": list(places.districts),
+                           "province": list(places.districts.values())}),
+            ("communes", {"commune": list(places.communes),
+                          "district": [d for d, _ in places.communes.values()]}),
+        ):  # fmt: skip
+            self._db.register("batch", pa.table(columns))
+            self._db.execute(f"CREATE OR REPLACE TABLE {name} AS FROM batch")
+            self._db.unregister("batch")
 
-    def _append(
-        self,
-        table: str,
-        columns: Mapping[str, pa.DataType],
-        rows: list[dict[str, Any]],
-        *,
-        create: bool = False,
-    ) -> None:
-        batch = pa.table(
-            {name: pa.array([r[name] for r in rows], kind) for name, kind in columns.items()}
-        )
-        self._db.register("batch", batch)
-        verb = f"CREATE OR REPLACE TABLE {table} AS" if create else f"INSERT INTO {table}"
-        self._db.execute(f"{verb} FROM batch")
-        self._db.unregister("batch")
+    @property
+    def kpis(self) -> set[str]:
+        """The names of the KPIs that can be asked for."""
+        return set(KPIS)
 
-    def _arrival(self, record: RawRecord) -> int:
-        if self._event:
-            for name, value in record.headers:
-                if name == "ioc-arrival" and value.isdigit():
-                    return int(value)
-        return record.timestamp
+    def arrival_of(self, record: RawRecord) -> int:
+        """When a record arrived by the system's clock, ms."""
+        return arrival_of(record, self._clock)
 
-    def _load(self, records: Iterable[RawRecord]) -> None:
-        waiting: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-        schemas = {f"{t}_all": COMMON | c for t, c in COLUMNS.items()} | {"rejects": REJECTS}
-        for table, row in self._classified(records):
-            waiting[table].append(row)
-            if len(waiting[table]) >= CHUNK:
-                self._append(table, schemas[table], waiting.pop(table))
-        for table, rows in waiting.items():
-            self._append(table, schemas[table], rows)
+    def load(self, records: Iterable[RawRecord]) -> int:
+        """Reads records, in any order; how many there were."""
+        return self._loader.load(records)
 
-    def _classified(self, records: Iterable[RawRecord]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for record in records:
-            arrival = self._arrival(record)
-            where = {"topic": record.topic, "part": record.partition, "off": record.offset}
-            match read(record, self._partitions, arrival):
-                case Reading() as event:
-                    yield (
-                        f"{event.table}_all",
-                        event.columns
-                        | where
-                        | {
-                            "arrival": arrival,
-                            "time": event.time,
-                            "entity": event.entity,
-                            "revision": event.revision,
-                            "digest": event.digest,
-                        },
-                    )
-                case rejected:
-                    yield "rejects", where | rejected._asdict()
-
-    def _choose(self) -> None:
+    def choose(self) -> None:
+        """Works out outcomes and states of all that was loaded; then nothing is cut off."""
+        self._loader.finish()
         common = "topic, part, off, arrival, time, entity, revision, digest"
         parts = [
             Template("SELECT '$t' AS tbl, $c, $p FROM ${t}_all").substitute(
@@ -180,17 +157,33 @@ class Oracle:
             sql = sql.replace(name, str(number))
         self._db.execute(sql)
         self._db.execute(
-            "CREATE OR REPLACE VIEW expired AS"
-            " SELECT topic, part, off FROM outcomes WHERE outcome = 'expired'"
+            "CREATE OR REPLACE VIEW applied_all AS"
+            " SELECT topic, part, off FROM outcomes_all WHERE outcome = 'applied'"
         )
-        for table in ("report", "kase", "listing", "orders"):
-            self._db.execute(PLACED.substitute(table=table))
+        for table in COLUMNS:
+            self._db.execute(READINGS if table == "reading" else STATES.substitute(table=table))
+        self._db.execute(BELOW_THE_FENCE)
+        self.cut(None)
+
+    def cut(self, upto: Mapping[Place, int] | None) -> None:
+        """From now on only records below these offsets count; None: all of them.
+
+        A partition that is not named counts not at all. Cheap: states were chosen before.
+        """
+        self._db.execute("DELETE FROM fence")
+        if upto is None:
+            self._db.execute(
+                "INSERT INTO fence SELECT DISTINCT topic, part, 9223372036854775807"
+                " FROM outcomes_all"
+            )
+        elif upto:
+            self._db.executemany(
+                "INSERT INTO fence VALUES (?, ?, ?)",
+                [[topic, part, offset] for (topic, part), offset in upto.items()],
+            )
+        for table in COLUMNS:
+            self._db.execute(LATEST.substitute(table=table))
         self._db.execute(STEP)
-        self._db.execute(
-            "CREATE OR REPLACE TABLE reading AS SELECT * FROM reading_all"
-            " ANTI JOIN expired USING (topic, part, off)"
-            " QUALIFY row_number() OVER (PARTITION BY entity ORDER BY revision DESC, off) = 1"
-        )
 
     # -- outcomes --------------------------------------------------------------------------------
 
@@ -215,6 +208,20 @@ class Oracle:
             ).fetchall()
         )
         return {r: int(found.get(r, 0)) for r in REASONS}
+
+    def counts(self) -> dict[Place, dict[str, int]]:
+        """(topic, partition) -> records by outcome; what does not occur is not there."""
+        return self._counts("SELECT topic, part, outcome, count(*) FROM outcomes GROUP BY ALL")
+
+    def reject_counts(self) -> dict[Place, dict[str, int]]:
+        """(topic, partition) -> rejected records by reason."""
+        return self._counts("SELECT topic, part, reason, count(*) FROM rejects GROUP BY ALL")
+
+    def _counts(self, sql: str) -> dict[Place, dict[str, int]]:
+        out: dict[Place, dict[str, int]] = {}
+        for topic, part, name, count in self._db.execute(sql).fetchall():
+            out.setdefault((topic, part), {})[name] = int(count)
+        return out
 
     def outcome(self, topic: str, partition: int, offset: int) -> str:
         """The outcome of one record; a rejected one as ``rejected:reason``."""
@@ -244,8 +251,12 @@ class Oracle:
         as_of: int,
         by: str | tuple[str, str] | None = None,
         where: Mapping[str, str] | None = None,
+        *,
+        top: bool = False,
     ) -> dict[tuple[str, str | None], Row]:
         """(territory, value of ``by``) -> answer, for every known territory and every enum value.
+
+        ``top``: for all and the provinces only.
 
         Rows ``unknown``, ``51.unknown``, ``51.none``, ``522.unknown``, ``522.none`` appear when
         something counts in them. ``window`` is ignored for stock KPIs. A pair of dimensions has
@@ -269,6 +280,8 @@ class Oracle:
             numerator=spec.numerator,
             denominator=spec.denominator,
             table=spec.table,
+            territory=TOP_LEVELS_CODE if top else EVERY_LEVEL_CODE,
+            sets=TOP_LEVELS if top else EVERY_LEVEL,
             where=" AND ".join(f"({f})" for f in filters),
             aggregate=_aggregate(spec),
         )
@@ -282,18 +295,22 @@ class Oracle:
         if dims:
             values = ["|".join(v) for v in product(*(members(spec.table, d) for d in dims))]
         if spec.kind == "commune_share":
-            return self._shares(found, values)
+            return self._shares(found, values, top=top)
         empty = _row(spec, None, None, 0)
-        full = {(t, v): found.get((t, v), empty) for t in self.places.known() for v in values}
+        known = ["all", *self.places.provinces] if top else self.places.known()
+        full = {(t, v): found.get((t, v), empty) for t in known for v in values}
         for territory in {t for t, _ in found if (t, values[0]) not in full}:
             full |= {(territory, v): found.get((territory, v), empty) for v in values}
         return full
 
     def _shares(
-        self, found: Mapping[tuple[str, str | None], Row], values: list[str | None]
+        self, found: Mapping[tuple[str, str | None], Row], values: list[str | None], *, top: bool
     ) -> dict[tuple[str, str | None], Row]:
         full: dict[tuple[str, str | None], Row] = {}
+        tops = {"all", *self.places.provinces}
         for territory, total in self._commune_counts.items():
+            if top and territory not in tops:
+                continue
             for value in values:
                 row = found.get((territory, value))
                 sellers = row.numerator or 0 if row else 0
@@ -307,7 +324,8 @@ class Oracle:
             "SELECT series, coalesce(value, CASE WHEN denominator <> 0"
             " THEN numerator / denominator END) AS v, target, v - target, (? - time) / 1000.0,"
             " period_start FROM reading WHERE period_end <= ?"
-            " QUALIFY row_number() OVER (PARTITION BY series ORDER BY period_start DESC) = 1",
+            " QUALIFY row_number() OVER"
+            " (PARTITION BY series ORDER BY period_end DESC, period_start DESC) = 1",
             [as_of, as_of],
         ).fetchall()
         return {r[0]: Latest(r[1], r[2], r[3], float(r[4]), r[5]) for r in rows}

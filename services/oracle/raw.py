@@ -1,27 +1,23 @@
-"""Raw Kafka records as the oracle sees them: bytes, offsets and broker timestamps, nothing else.
+"""Raw records kept as they came: one DuckDB table, in memory or in a file when the log is large."""
 
-A `RawLog` keeps them in one DuckDB table (in memory, or in a file when the log is large); `drain`
-fills it from a real broker. Shares no code with the pipeline.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-SOURCE_TOPICS = (
-    "ioc.field-report.v1",
-    "ioc.admin-case.v1",
-    "ioc.listing.v1",
-    "ioc.indicator.v1",
+from services.oracle.broker import LogReader
+from services.oracle.records import (
+    CHUNK,
+    SOURCE_TOPICS,
+    Place,
+    RawRecord,
+    murmur2,
+    partition_of,
 )
-#: Records held as Python objects at once while loading or reading.
-CHUNK = 20_000
+
+__all__ = ["SOURCE_TOPICS", "RawLog", "RawRecord", "drain", "murmur2", "partition_of"]
 
 _ARROW = pa.schema(
     [
@@ -34,43 +30,6 @@ _ARROW = pa.schema(
         ("headers", pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """One record of a source topic; ``topic`` without namespace, ``timestamp`` broker ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
-
-
-def murmur2(data: bytes) -> int:
-    """The hash of Kafka's Java client: 32-bit MurmurHash2 with its seed, as a positive number."""
-    mask = 0xFFFFFFFF
-    m = 0x5BD1E995
-    length = len(data)
-    h = 0x9747B28C ^ length
-    whole = length & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * m & mask
-        k = (k ^ k >> 24) * m & mask
-        h = (h * m & mask) ^ k
-    if length > whole:
-        h = (h ^ int.from_bytes(data[whole:], "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    h ^= h >> 15
-    return h & 0x7FFFFFFF
-
-
-@lru_cache(maxsize=1 << 18)
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that the Java client gives this key."""
-    return murmur2(key) % partitions
 
 
 def _chunks(records: Iterable[RawRecord], size: int) -> Iterator[list[RawRecord]]:
@@ -129,55 +88,24 @@ class RawLog:
 
 
 async def drain(
-    bootstrap: str, namespace: str = "", topics: Sequence[str] = SOURCE_TOPICS, database: str = ""
+    bootstrap: str,
+    namespace: str = "",
+    topics: Sequence[str] = SOURCE_TOPICS,
+    database: str = "",
+    *,
+    until: Mapping[Place, int] | None = None,
 ) -> RawLog:
     """Reads the named topics of a broker from their beginnings to their present ends.
 
-    Joins no group and commits nothing. Raises KeyError for a topic that does not exist.
+    ``until``: to before these offsets, by (topic, partition), and nothing of other partitions.
+    Raises TopicMissingError (a KeyError), or BrokerError when no broker answers.
     """
     log = RawLog(database or ":memory:")
-    prefix = f"{namespace}." if namespace else ""
-    connect: Any = AIOKafkaConsumer  # aiokafka has no types
-    # Named at first, so that the client learns their partitions.
-    consumer = connect(
-        *(prefix + topic for topic in topics),
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
+    reader = LogReader(bootstrap, namespace, topics)
+    await reader.start()
     try:
-        assigned: list[TopicPartition] = []
-        for topic in topics:
-            numbers = consumer.partitions_for_topic(prefix + topic)
-            if not numbers:
-                raise KeyError(prefix + topic)
-            assigned += [TopicPartition(prefix + topic, n) for n in sorted(numbers)]
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(assigned)
-        consumer.unsubscribe()
-        consumer.assign(assigned)
-        await consumer.seek_to_beginning(*assigned)
-        waiting = {tp for tp in assigned if await consumer.position(tp) < ends[tp]}
-        while waiting:
-            batches = await consumer.getmany(*waiting, timeout_ms=1000, max_records=CHUNK)
-            for tp, batch in batches.items():
-                log.append(
-                    RawRecord(
-                        tp.topic.removeprefix(prefix),
-                        tp.partition,
-                        m.offset,
-                        m.timestamp,
-                        m.key,
-                        m.value,
-                        [(str(n), bytes(v or b"")) for n, v in m.headers],  # a value may be null
-                    )
-                    for m in batch
-                    if m.offset < ends[tp]
-                )
-            for tp in list(waiting):
-                if await consumer.position(tp) >= ends[tp]:
-                    waiting.discard(tp)
-                    consumer.pause(tp)
+        async for records in reader.batches(until):
+            log.append(records)
     finally:
-        await consumer.stop()
+        await reader.stop()
     return log

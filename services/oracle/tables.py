@@ -1,7 +1,9 @@
 """What the oracle keeps in DuckDB: its tables, the territories, and the SQL that chooses states.
 
 Outcomes and latest states by the one law of contract section 4, territories by its rules for
-unknown and missing codes; `ROWS` sums a KPI over every territory level at once.
+unknown and missing codes; `ROWS` sums a KPI over every territory level at once. A record's outcome
+rests on the records before it in its partition only, so outcomes and states are worked out once for
+the whole log, and the states as of any earlier fence are picked from them.
 """
 
 from csv import DictReader
@@ -24,17 +26,19 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "kase": dict.fromkeys(
         ("status", "level", "procedure_field", "service_level", "channel", "result_channel"), _S
     )
-    | {"portal": _S, "rating": _S, "pay_method": _S}
+    | {"portal": _S, "rating": _S}
     | _PLACE
     | dict.fromkeys(
         ("registered_at", "accepted_at", "due_at", "solved_at", "returned_at", "rated_at"), _I
     )
+    | dict.fromkeys(("fee_due", "dvcqg_synced_at"), _I)
+    | dict.fromkeys(("components_total", "components_digitised", "components_reused"), _I)
+    | dict.fromkeys(("result_digital", "auth", "popdb_checked"), _B)
+    # Last, in this order: what is taken out of the payment and out of the map of steps.
+    | {"pay_method": _S, "pay_amount": _I, "pay_paid_at": _I}
     | dict.fromkeys(
         ("step_receive", "step_appraise", "step_approve", "step_sign", "step_return"), _I
-    )
-    | dict.fromkeys(("fee_due", "pay_amount", "pay_paid_at", "dvcqg_synced_at"), _I)
-    | dict.fromkeys(("components_total", "components_digitised", "components_reused"), _I)
-    | dict.fromkeys(("result_digital", "auth", "popdb_checked"), _B),
+    ),
     "listing": dict.fromkeys(
         ("store_id", "seller_kind", "platform", "product_key", "product_group"), _S
     )
@@ -43,16 +47,18 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "orders": dict.fromkeys(("platform", "status", "payment"), _S)
     | _PLACE
     | dict.fromkeys(("value_vnd", "placed_at", "completed_at", "cancelled_at"), _I),
-    "reading": dict.fromkeys(("series", "domain", "indicator", "territory", "kind", "text"), _S)
+    "reading": dict.fromkeys(("domain", "indicator", "territory", "kind", "text"), _S)
     | {"period_start": _I, "period_end": _I}
-    | dict.fromkeys(("value", "numerator", "denominator", "target"), _F),
+    | dict.fromkeys(("value", "numerator", "denominator", "target"), _F)
+    | {"series": _S},
 }
 COMMON: dict[str, pa.DataType] = {
     "topic": _S, "part": pa.int32(), "off": _I, "arrival": _I, "time": _I,
     "entity": _S, "revision": _I, "digest": _I,
 }  # fmt: skip
 REJECTS: dict[str, pa.DataType] = {
-    "topic": _S, "part": pa.int32(), "off": _I, "reason": _S, "detail": _S
+    "topic": _S, "part": pa.int32(), "off": _I, "stamp": _I, "reason": _S, "detail": _S,
+    "fingerprint": _I,
 }  # fmt: skip
 
 
@@ -92,15 +98,16 @@ class Places:
         return counts
 
 
-#: Placing one latest state in its rows: a label per level, null where it does not reach down.
-PLACED = Template("""
-CREATE OR REPLACE TABLE $table AS
-WITH latest AS (
-    SELECT * FROM ${table}_all ANTI JOIN expired USING (topic, part, off)
-    QUALIFY row_number() OVER (PARTITION BY entity ORDER BY revision DESC, off) = 1
+#: Every state that an entity was ever in, placed in its rows: a label per level, null where it does
+#: not reach down. It holds from its offset to before ``until``, where the next one came.
+STATES = Template("""
+CREATE OR REPLACE TABLE ${table}_states AS
+WITH applied AS (
+    SELECT *, lead(off) OVER (PARTITION BY topic, part, entity ORDER BY off) AS until
+    FROM ${table}_all SEMI JOIN applied_all USING (topic, part, off)
 ), filled AS (
     SELECT l.*, coalesce(l.district_code, c.district) AS d, c.district AS commune_district
-    FROM latest l LEFT JOIN communes c ON c.commune = l.commune_code
+    FROM applied l LEFT JOIN communes c ON c.commune = l.commune_code
 ), provinced AS (
     SELECT f.*, dd.province IS NOT NULL AS inside,
         CASE WHEN f.province_code IN (SELECT province FROM districts)
@@ -120,6 +127,29 @@ SELECT * EXCLUDE (d, commune_district, inside),
 FROM districted
 """)
 
+READINGS = """
+CREATE OR REPLACE TABLE reading_states AS
+SELECT *, lead(off) OVER (PARTITION BY topic, part, entity ORDER BY off) AS until
+FROM reading_all SEMI JOIN applied_all USING (topic, part, off)
+"""
+
+#: The same of the records below the fence only.
+BELOW_THE_FENCE = """
+CREATE OR REPLACE TABLE fence (topic VARCHAR, part INTEGER, upto BIGINT);
+CREATE OR REPLACE VIEW outcomes AS
+SELECT o.* FROM outcomes_all o JOIN fence f USING (topic, part) WHERE o.off < f.upto;
+CREATE OR REPLACE VIEW rejects AS
+SELECT r.* FROM rejects_all r JOIN fence f USING (topic, part) WHERE r.off < f.upto;
+"""
+
+#: The latest states of the records below the fence, by which everything else is asked.
+LATEST = Template("""
+CREATE OR REPLACE TABLE $table AS
+SELECT s.* EXCLUDE (until)
+FROM ${table}_states s JOIN fence USING (topic, part)
+WHERE off < upto AND (until IS NULL OR until >= upto)
+""")
+
 STEP = """
 CREATE OR REPLACE TABLE step AS
 WITH ends AS (
@@ -135,7 +165,7 @@ FROM each WHERE times[i] IS NOT NULL
 """
 
 OUTCOMES_SQL = """
-CREATE OR REPLACE TABLE outcomes AS
+CREATE OR REPLACE TABLE outcomes_all AS
 WITH aged AS (
     SELECT *, time < arrival - $keep AS too_old,
         CASE WHEN period_end - period_start < $day THEN $short ELSE $keep END AS kept
@@ -165,18 +195,25 @@ SELECT topic, part, off, time, CASE
     WHEN digest = first THEN 'duplicate' ELSE 'conflict' END
 FROM compared
 UNION ALL
-SELECT topic, part, off, NULL, 'rejected' FROM rejects
+SELECT topic, part, off, NULL, 'rejected' FROM rejects_all
 """
+
+#: What `ROWS` groups by: every territory, or all and the provinces only.
+EVERY_LEVEL_CODE = (
+    "CASE grouping(prov, dist, comm) WHEN 7 THEN 'all' WHEN 3 THEN prov WHEN 1 THEN dist"
+    " ELSE comm END"
+)
+TOP_LEVELS_CODE = "CASE grouping(prov) WHEN 1 THEN 'all' ELSE prov END"
+EVERY_LEVEL = "(by_value), (by_value, prov), (by_value, prov, dist), (by_value, prov, dist, comm)"
+TOP_LEVELS = "(by_value), (by_value, prov)"
 
 ROWS = Template("""
 WITH base AS (
     SELECT prov, dist, comm, $by AS by_value, $numerator AS n, $denominator AS m
     FROM $table WHERE $where
 )
-SELECT CASE grouping(prov, dist, comm) WHEN 7 THEN 'all' WHEN 3 THEN prov WHEN 1 THEN dist
-            ELSE comm END AS territory, by_value, $aggregate, count(*)
+SELECT $territory AS territory, by_value, $aggregate, count(*)
 FROM base
-GROUP BY GROUPING SETS (
-    (by_value), (by_value, prov), (by_value, prov, dist), (by_value, prov, dist, comm))
+GROUP BY GROUPING SETS ($sets)
 HAVING territory IS NOT NULL
 """)

@@ -211,10 +211,7 @@ class Api:
 
     async def numbers(self, request: web.Request) -> web.Response:
         query = request.query
-        names = question.numbers(query, self._view.selection)
-        chosen = names or [
-            n for n in self._view.selection.kpis if question.of_window(n, query["window"])
-        ]
+        chosen = question.numbers(query, self._view.selection)
         reason = self._progress.incomplete()
         if reason is not None:
             raise ProblemError(503, reason, headers={"Retry-After": "1"})

@@ -22,6 +22,7 @@ from services.view.api import Api
 from services.view.consumer import MinuteSampler, PartialsReader
 from services.view.logends import KafkaLogEnds
 from services.view.metrics import MetricsPage, PipelineCollector
+from services.view.numbers import Numbers
 from services.view.overview import Overview
 from services.view.progress import Progress
 from services.view.server import create_app
@@ -110,7 +111,7 @@ async def serve(
 
     collector = PipelineCollector(view, territories, progress, overview, now, complete)
     metrics = MetricsPage(view, territories, collector, now, complete)
-    api = Api(view, territories, progress, metrics, overview, wall_ms)
+    api = Api(view, territories, progress, metrics, overview, wall_ms, Numbers(view))
     runner = web.AppRunner(
         create_app(api), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S
     )

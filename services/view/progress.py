@@ -227,6 +227,10 @@ class Progress:
         reason = self._broken or self._reader_reason()
         return Snapshot(reason is None and caught_up(rows), rows, reason)
 
+    def incomplete(self) -> str | None:
+        """Why not all partial results there are have been read, ``None`` when they have."""
+        return self._reader_reason()
+
     def unready(self) -> str | None:
         """Why the numbers should not be believed, ``None`` when they may be."""
         now = self.snapshot()

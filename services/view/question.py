@@ -8,15 +8,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from multidict import MultiMapping
+from multidict import MultiDict, MultiMapping
 
 from services.core.facts import ECO_CREATED
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi
+from services.core.selection import Selection
 from services.view import instants
 from services.view.problem import ProblemError
 
 MAX_POINTS = 2000
 MIN_STEP_MS = 10_000
+#: In place of a window: the KPIs that have none.
+NOW = "now"
+#: ``by`` of all numbers: the rows of each dimension too.
+DIMENSIONS = "dimensions"
 #: How an indicator KPI names what it speaks of.
 INDICATOR_FILTERS = ("series", "indicator")
 
@@ -52,6 +57,11 @@ class Span:
 def has_window(kpi: Kpi) -> bool:
     """Whether the KPI speaks of a window; those that do not ignore ``window``."""
     return not kpi.is_stock and bool(kpi.windows)
+
+
+def of_window(name: str, window: str) -> bool:
+    """Whether a KPI of the catalogue speaks of that window, or of now."""
+    return has_window(CATALOGUE[name]) == (window != NOW)
 
 
 def dimension_values(kpi: Kpi, dimension: str) -> tuple[str, ...]:
@@ -103,6 +113,30 @@ def of(kpi: Kpi, query: MultiMapping[str]) -> Question:
         query.get("by"),
         tuple((name, query[name]) for name in filters_of(kpi) if name in query),
     )
+
+
+def numbers(query: MultiMapping[str], selection: Selection) -> list[str]:
+    """The KPIs of a question for all numbers of a window: those named, else all but ``ind.sum``.
+
+    ``window`` (or ``now``) is required; ``by`` can only be ``dimensions``. Raises ProblemError.
+    """
+    only(MultiDict((n, v) for n, v in query.items() if n != "kpi"), ("window", "by", "as_of"))
+    window = query.get("window")
+    if window is None:
+        raise ProblemError(400, "parameter 'window' is required: a window, or now", "window")
+    if window not in (*WINDOWS, NOW):
+        raise ProblemError(
+            422, f"no window is called {window!r}; there are {', '.join((*WINDOWS, NOW))}", "window"
+        )
+    if query.get("by", DIMENSIONS) != DIMENSIONS:
+        raise ProblemError(422, f"by can only be {DIMENSIONS}", "by")
+    names = list(dict.fromkeys(query.getall("kpi", [])))
+    for name in names:
+        if name not in selection:
+            raise ProblemError(404, f"no KPI is called {name!r}", "kpi")
+        if not of_window(name, window):
+            raise ProblemError(422, f"{name} does not speak of {window}", "kpi")
+    return names or [n for n in selection.kpis if of_window(n, window) and n != "ind.sum"]
 
 
 def as_of(query: MultiMapping[str]) -> int | None:

@@ -382,6 +382,14 @@ def _indicators(world: _World) -> list[_Revision]:
     return out
 
 
+#: Stands for a number that no double holds, which json would not write.
+_HUGE = "@huge@"
+
+
+def _with_huge(text: str) -> bytes:
+    return text.replace(f'"{_HUGE}"', "-1e999").encode()
+
+
 def encode(rng: Random, revision: _Revision, *, strange: bool = False) -> bytes:
     """The event as JSON. ``strange``: member order, unknown members, nulls, spaces, escapes."""
     data: Data = {}
@@ -408,12 +416,16 @@ def encode(rng: Random, revision: _Revision, *, strange: bool = False) -> bytes:
     if not strange:
         return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
     for inner in (data, event):
-        inner["x_unknown"] = rng.choice((None, [1, {"reported_at": "never"}], "ký tự lạ 🛰", 1e300))
+        inner["x_unknown"] = rng.choice(
+            (None, [1, {"reported_at": "never"}], "ký tự lạ 🛰", 1e300, [_HUGE])
+        )
     event |= rng.choice(({}, {"subject": "s"}, {"datacontenttype": "application/json"}))
     event["data"] = _shuffled(rng, {k: _respelt(rng, v) for k, v in data.items()})
-    return json.dumps(
-        _shuffled(rng, event), ensure_ascii=rng.random() < 0.5, indent=rng.choice((None, 2))
-    ).encode()
+    return _with_huge(
+        json.dumps(
+            _shuffled(rng, event), ensure_ascii=rng.random() < 0.5, indent=rng.choice((None, 2))
+        )
+    )
 
 
 def _shuffled(rng: Random, members: Data) -> Data:
@@ -439,7 +451,7 @@ def _spoilt(rng: Random, revision: _Revision, arrival: int) -> list[Item]:
         return Item(topic, key, value, [], arrival)
 
     def changed(**members: Any) -> bytes:
-        return json.dumps({k: v for k, v in (event | members).items() if v is not ...}).encode()
+        return _with_huge(json.dumps({k: v for k, v in (event | members).items() if v is not ...}))
 
     def spoilt(**fields: Any) -> bytes:
         data = {k: v for k, v in (event["data"] | fields).items() if v is not ...}
@@ -463,6 +475,8 @@ def _spoilt(rng: Random, revision: _Revision, arrival: int) -> list[Item]:
                     b"[]",
                     b"1",
                     b"null",
+                    b"1e999",
+                    changed(time=_HUGE),
                     changed(specversion="0.3"),
                     changed(specversion=1.0),
                     changed(id=...),
@@ -485,6 +499,8 @@ def _spoilt(rng: Random, revision: _Revision, arrival: int) -> list[Item]:
                     spoilt(revision=1.5),
                     spoilt(revision="1"),
                     spoilt(revision=True),
+                    spoilt(revision=_HUGE),
+                    spoilt(lat=_HUGE, fee_due=_HUGE, value=_HUGE, stock=_HUGE, value_vnd=_HUGE),
                     spoilt(revision=...),
                     spoilt(province_code=45, territory=45),
                     spoilt(**{"status": "open", "platform": "shopee", "kind": "gauge"}),

@@ -23,6 +23,7 @@ from services.runtime.reference import load_territories
 from services.view import instants
 from services.view.api import Api
 from services.view.metrics import MetricsPage, PipelineCollector
+from services.view.numbers import Numbers
 from services.view.overview import Overview
 from services.view.progress import Bounds, Progress, TopicPartition
 from services.view.server import create_app
@@ -156,7 +157,10 @@ class Rig:
             view, TERRITORIES, self.progress, self.overview, self.now, complete
         )
         self.metrics = MetricsPage(view, TERRITORIES, collector, self.now, complete)
-        self.api = Api(view, TERRITORIES, self.progress, self.metrics, self.overview, self.now)
+        numbers = Numbers(view)
+        self.api = Api(
+            view, TERRITORIES, self.progress, self.metrics, self.overview, self.now, numbers
+        )
 
     def now(self) -> int:
         return self.clock_ms

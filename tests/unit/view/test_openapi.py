@@ -35,6 +35,8 @@ def test_it_describes_every_route_and_no_other() -> None:
         ("/api/v1/kpis/{name}", "?window=24h&by=district&territory=45"),
         ("/api/v1/kpis/{name}/series", f"?window=1h&from={T0}&to={T1}&step=60"),
         ("/api/v1/indicators", ""),
+        ("/api/v1/numbers", "?window=24h&by=dimensions"),
+        ("/api/v1/numbers", "?window=now"),
         ("/api/v1/progress", ""),
         ("/api/v1/territories", ""),
         ("/api/v1/wall", ""),
