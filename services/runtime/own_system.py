@@ -20,6 +20,7 @@ from typing import IO, Any, Self, cast
 
 from services.runtime.http_view import HttpView
 from services.runtime.ports import claim_block
+from services.runtime.process import GUARD
 
 #: It takes ten seconds, but the machine may be busy with other things.
 START_SECONDS = 90.0
@@ -61,7 +62,11 @@ class OwnSystem:
         #: What it told people, line by line.
         self.said: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "up", "--json", *self.arguments],
+            # Whatever happens to this process, the system ends with it.
+            [
+                *(sys.executable, str(GUARD), str(os.getpid())),
+                *(sys.executable, "-m", "services.cli", "up", "--json", *self.arguments),
+            ],
             env=os.environ | {"IOC_CLOCK": clock} | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
