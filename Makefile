@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-all bench lint generate lock clean
+.PHONY: help install install-dev demo test test-all bench chaos soak lint generate lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -33,8 +33,14 @@ test-all: install-dev tools lint ## the same with the slow ones
 	@$(PYTEST) $(ARGS) || { $(report); exit 1; }
 	@$(report)
 
-bench: install-dev ## measure: events per second, latency, memory (several minutes)
-	@$(PYTEST) tests/bench -s -m "slow or not slow" $(ARGS)
+bench: install-dev ## events per second beside other engines, answers compared (5 minutes)
+	@$(BIN)/python -m tests.bench.compare $(ARGS)
+
+chaos: install-dev ## hurt a whole system at random for 20 minutes, compare every number (ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: install-dev ## 30 minutes at 20,000 records a second: memory flat, nothing lost, no drift
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 lint: install-dev ## ruff, mypy --strict, import rooms, generated files up to date
 	@mkdir -p var

@@ -132,7 +132,7 @@ def main() -> None:
     # "Timer commit woke up too late": a fold held the loop for a few milliseconds, which is meant.
     getLogger("mode.timers").setLevel("ERROR")
     # A batch is thousands of short-lived objects without cycles; the state itself is not tracked.
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
 
     async def body(stop: asyncio.Event) -> None:
         await serve(config, stop)

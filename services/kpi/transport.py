@@ -36,6 +36,7 @@ from faust.types import TP, AppT, ConsumerMessage, EventT
 from faust.types.tuples import Message
 
 from schemas import catalog
+from services.kpi import unpacking
 
 log = getLogger(__name__)
 
@@ -339,3 +340,7 @@ class BatchTransport(driver.Transport):
     Consumer = BatchConsumer
     Producer = BatchProducer
     owner: Owner
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        unpacking.install()

@@ -147,12 +147,15 @@ def _fetch(jar: Jar, into: Path) -> None:
         os.replace(got, into / jar.filename)
 
 
-def class_path(cache: Path | None = None, progress: Progress = lambda _: None) -> list[Path]:
+def class_path(
+    cache: Path | None = None, progress: Progress = lambda _: None, *, lock: Path = LOCK
+) -> list[Path]:
     """The jars of Kafka, downloaded first where they are missing or broken.
 
-    ``progress`` gets a line now and then. Raises JavaError when they cannot be had.
+    ``progress`` gets a line now and then; ``lock`` names other jars than those of the broker, which
+    lie in the same folder. Raises JavaError when they cannot be had.
     """
-    jars = read_lock()
+    jars = read_lock(lock)
     folder = (cache or default_cache()) / f"kafka-{KAFKA_VERSION}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -254,12 +257,12 @@ def resolve(coordinates: Iterable[str]) -> list[tuple[str, str, str, Path]]:
     return [(d.groupId, d.artifactId, d.version, Path(d.artifact.resolve())) for d in needed]
 
 
-def write_lock() -> None:
-    """Resolve the jars of ``KAFKA`` and ``EXTRA`` afresh and write the lock."""
-    with LOCK.open("w", encoding="utf-8", newline="") as sink:
+def write_lock(wanted: Iterable[str] = (KAFKA, *EXTRA), lock: Path = LOCK) -> None:
+    """Resolve jars afresh (by default ``KAFKA`` and ``EXTRA``) and write the lock."""
+    with lock.open("w", encoding="utf-8", newline="") as sink:
         rows = csv.writer(sink, lineterminator="\n")
         rows.writerow(("group", "artifact", "version", "sha256", "bytes"))
-        for group, artifact, version, path in resolve([KAFKA, *EXTRA]):
+        for group, artifact, version, path in resolve(wanted):
             rows.writerow((group, artifact, version, _digest(path), path.stat().st_size))
 
 

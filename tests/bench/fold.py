@@ -91,7 +91,7 @@ def run(work: list[Batch], form: speed.Form) -> Cost:
 
 def measure(events: int, rounds: int) -> dict[speed.Form, list[Cost]]:
     """Both forms in turns (only the pure one where the other is not built)."""
-    gc.set_threshold(50_000, 20, 100)  # as the worker does
+    gc.set_threshold(200_000, 20, 100)  # as the worker does
     work = batches(mixed(events, PARTITIONS, now_ms=NOW_MS))
     forms: list[speed.Form] = ["pure", "compiled"] if speed.built() else ["pure"]
     costs: dict[speed.Form, list[Cost]] = {form: [] for form in forms}

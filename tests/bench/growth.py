@@ -78,7 +78,7 @@ def _folded(state: PartitionState, records: Iterable[SourceRecord]) -> tuple[flo
 
 def populate(entities: int) -> Population:
     """Make a state of that many open cases, then time updates spread over all of them."""
-    gc.set_threshold(50_000, 20, 100)  # as the worker does
+    gc.set_threshold(200_000, 20, 100)  # as the worker does
     state = PartitionState(catalog.ADMIN_CASE, 0, 1, clock="wall", territories=load_territories())
     state.open_epoch(1)
     # What the first events bring along (tables, modules) is not the population's.
@@ -128,7 +128,7 @@ def main() -> None:
         "--populations", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 5_000_000]
     )
     options = parser.parse_args()
-    gc.set_threshold(50_000, 20, 100)  # as the worker does
+    gc.set_threshold(200_000, 20, 100)  # as the worker does
     say = sys.stdout.write
     say(f"fold: {speed.describe()}\n")
     say(f"{'open cases':>12} {'bytes each':>11} {'fold µs':>8} {'flush µs':>9}\n")

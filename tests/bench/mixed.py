@@ -4,7 +4,7 @@ About 600 bytes an event, seeded; three of four events are later revisions of an
 already known, with its earlier milestones unchanged, as a real centre sends them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any
@@ -19,19 +19,30 @@ _CASE_PATH = ("registered", "accepted", "processing", "solved", "returned")
 _REPORT_PATH = ("received", "verifying", "assigned", "in_progress", "answered")
 _STEPS = ("receive", "appraise", "approve", "sign", "return")
 Event = tuple[catalog.Topic, int, bytes, bytes]
+#: Topic, CloudEvents type, key, time (ms), data.
+State = tuple[catalog.Topic, str, str, int, dict[str, Any]]
 
 
-def _text(ms: int) -> str:
+def text(ms: int) -> str:
+    """An instant (ms since the epoch) as RFC 3339 text in local time."""
     return datetime.fromtimestamp(ms / 1000, _ZONE).isoformat(timespec="milliseconds")
 
 
-class _Mix:
+class Mix:
+    """The state of a stream: what is known of every entity that is still changing."""
+
     def __init__(self, seed: int, now_ms: int) -> None:
         self.rng = Random(seed)
         self.now = now_ms
         self.communes = list(load_territories().communes.values())
         self.open: dict[str, list[dict[str, Any]]] = {}
         self.serial = 0
+
+    def kinds(self) -> list[Callable[[], State]]:
+        """The makers of a next state, each as often as it should be drawn."""
+        return (
+            [self.case] * 12 + [self.report] * 2 + [self.listing, self.order] + [self.indicator] * 4
+        )
 
     def entity(self, kind: str) -> dict[str, Any]:
         """A known entity with its next revision, or a new one."""
@@ -63,7 +74,7 @@ class _Mix:
         known.append(state)
         return state
 
-    def case(self) -> tuple[catalog.Topic, str, str, int, dict[str, Any]]:
+    def case(self) -> State:
         e = self.entity("H")
         n, at, roll = e["n"], e["at"], e["roll"]
         total = 3 + int(roll * 5)
@@ -80,8 +91,8 @@ class _Mix:
             "channel": ("online", "direct")[int(roll * 10) % 2],
             "portal": ("national", "provincial")[int(roll * 100) % 2],
             **e["place"],
-            "registered_at": _text(at[0]),
-            "due_at": _text(at[0] + 10 * 86_400_000),
+            "registered_at": text(at[0]),
+            "due_at": text(at[0] + 10 * 86_400_000),
             "fee_due": 20_000,
             "components_total": total,
             "components_digitised": total - 1,
@@ -93,17 +104,17 @@ class _Mix:
             "popdb_fields": 5,
         }
         if n > 0:
-            data["accepted_at"] = _text(at[1])
-            data["steps"] = {step: _text(at[i]) for i, step in enumerate(_STEPS[: n + 1]) if i}
+            data["accepted_at"] = text(at[1])
+            data["steps"] = {step: text(at[i]) for i, step in enumerate(_STEPS[: n + 1]) if i}
         if n > 2:
-            data["solved_at"] = _text(at[3])
-            data["payment"] = {"amount": 20_000, "method": "bank", "paid_at": _text(at[2])}
+            data["solved_at"] = text(at[3])
+            data["payment"] = {"amount": 20_000, "method": "bank", "paid_at": text(at[2])}
         if n > 3:
-            data["returned_at"] = _text(at[4])
+            data["returned_at"] = text(at[4])
             data["result_channel"] = "online"
         return catalog.ADMIN_CASE, "ioc.admin_case.v1", e["id"], at[n], data
 
-    def report(self) -> tuple[catalog.Topic, str, str, int, dict[str, Any]]:
+    def report(self) -> State:
         e = self.entity("PA")
         n, at, roll = e["n"], e["at"], e["roll"]
         data = {
@@ -116,17 +127,17 @@ class _Mix:
             **e["place"],
             "lat": 16.8 + roll / 10,
             "lon": 107.1 + roll / 10,
-            "reported_at": _text(at[0]),
-            "due_at": _text(at[0] + 5 * 86_400_000),
+            "reported_at": text(at[0]),
+            "due_at": text(at[0] + 5 * 86_400_000),
             "description": "Ổ gà lớn trên tuyến đường liên xã, xe máy khó đi khi trời mưa.",
         }
         if n > 0:
-            data["acknowledged_at"] = _text(at[1])
+            data["acknowledged_at"] = text(at[1])
         if n > 3:
-            data["answered_at"] = _text(at[4])
+            data["answered_at"] = text(at[4])
         return catalog.FIELD_REPORT, "ioc.field_report.v1", e["id"], at[n], data
 
-    def listing(self) -> tuple[catalog.Topic, str, str, int, dict[str, Any]]:
+    def listing(self) -> State:
         e = self.entity("SP")
         n, roll = e["n"], e["roll"]
         store = f"CH-{int(roll * 4000):05d}"
@@ -144,11 +155,11 @@ class _Mix:
             "stock": n * int(roll * 4),
             "active": n < 4,
             **e["place"],
-            "created_at": _text(e["at"][0]),
+            "created_at": text(e["at"][0]),
         }
         return catalog.LISTING, "ioc.listing.v1", store, e["at"][n], data
 
-    def order(self) -> tuple[catalog.Topic, str, str, int, dict[str, Any]]:
+    def order(self) -> State:
         e = self.entity("DH")
         n, roll, at = e["n"], e["roll"], e["at"]
         store = f"CH-{int(roll * 4000):05d}"
@@ -163,13 +174,13 @@ class _Mix:
             "value_vnd": 40_000 + int(roll * 500_000),
             "payment": ("cod", "bank", "wallet")[int(roll * 3)],
             **e["place"],
-            "placed_at": _text(at[0]),
+            "placed_at": text(at[0]),
         }
         if n > 1:
-            data["completed_at"] = _text(at[2])
+            data["completed_at"] = text(at[2])
         return catalog.LISTING, "ioc.order.v1", store, at[n], data
 
-    def indicator(self) -> tuple[catalog.Topic, str, str, int, dict[str, Any]]:
+    def indicator(self) -> State:
         rng = self.rng
         commune = rng.choice(self.communes)
         number = rng.randrange(60)
@@ -181,8 +192,8 @@ class _Mix:
             "domain": "infra",
             "indicator": indicator,
             "territory": commune.commune_code,
-            "period_start": _text(start),
-            "period_end": _text(min(end, self.now)),
+            "period_start": text(start),
+            "period_end": text(min(end, self.now)),
             "revision": self.serial,
             "kind": "rate",
             "value": rng.randrange(1000) / 1000,
@@ -200,19 +211,24 @@ class _Mix:
 
 def mixed(count: int, partitions: int, *, now_ms: int, seed: int = 7) -> Iterator[Event]:
     """``count`` events as (topic, partition, key, value), all in the past of ``now_ms``."""
-    mix = _Mix(seed, now_ms)
-    kinds = [mix.case] * 12 + [mix.report] * 2 + [mix.listing, mix.order] + [mix.indicator] * 4
+    mix = Mix(seed, now_ms)
+    kinds = mix.kinds()
     for number in range(count):
         topic, type_, key_text, time, data = mix.rng.choice(kinds)()
-        value = orjson.dumps(
-            {
-                "specversion": "1.0",
-                "id": f"bench-{seed}-{number}",
-                "source": "/ioc/sim/bench",
-                "type": type_,
-                "time": _text(min(time, now_ms)),
-                "data": data,
-            }
-        )
+        value = envelope(f"bench-{seed}-{number}", type_, min(time, now_ms), data)
         key = key_text.encode()
         yield topic, codec.partition_of(key, partitions), key, value
+
+
+def envelope(identity: str, type_: str, time: int, data: dict[str, Any]) -> bytes:
+    """A CloudEvent as it is on the wire."""
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": identity,
+            "source": "/ioc/sim/bench",
+            "type": type_,
+            "time": text(time),
+            "data": data,
+        }
+    )

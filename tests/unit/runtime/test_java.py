@@ -13,7 +13,7 @@ from services.runtime.java import Jar, JavaError, class_path, find_java, read_lo
 def small_lock(monkeypatch: pytest.MonkeyPatch) -> list[Jar]:
     """Two invented jars; one of each is fetched by writing its bytes."""
     jars = [Jar("g", "one", "1", "aa", 3), Jar("g", "two", "2", "bb", 3)]
-    monkeypatch.setattr(java, "read_lock", lambda: jars)
+    monkeypatch.setattr(java, "read_lock", lambda lock: jars)
     return jars
 
 

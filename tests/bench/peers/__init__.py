@@ -1,0 +1,1 @@
+"""What our worker is measured against. The programs here run in an environment of their own."""
