@@ -90,10 +90,10 @@ def seconds(duration: str) -> int:
 
 
 class Prometheus:
-    """The queries of one Prometheus, each asked once."""
+    """The queries of one Prometheus, each asked once; as of ``at`` (s since the epoch) or now."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url.rstrip("/")
+    def __init__(self, session: aiohttp.ClientSession, url: str, at: float | None = None) -> None:
+        self._session, self._url, self._at = session, url.rstrip("/"), at
         self._gate = asyncio.Semaphore(_CONCURRENT)
         self._answers: dict[tuple[str, int], asyncio.Future[list[dict[str, Any]]]] = {}
         self.asked = 0
@@ -125,9 +125,10 @@ class Prometheus:
 
     async def _query(self, expr: str, span_s: int) -> list[dict[str, Any]]:
         if not span_s:
-            data = await self._get("/api/v1/query", {"query": expr})
+            when = {} if self._at is None else {"time": f"{self._at:.3f}"}
+            data = await self._get("/api/v1/query", {"query": expr, **when})
         else:
-            now = time.time()
+            now = time.time() if self._at is None else self._at
             data = await self._get(
                 "/api/v1/query_range",
                 {
@@ -284,14 +285,15 @@ async def check(
     *,
     rules: bool = True,
     timeout_s: float = 60,
+    at: float | None = None,
 ) -> Checker:
-    """Checks all boards, and the rules that Prometheus has loaded.
+    """Checks all boards, and the rules that Prometheus has loaded; as of ``at`` (s), or now.
 
     Raises CheckError when there is no Prometheus at that address.
     """
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        prometheus = Prometheus(session, prometheus_url)
+        prometheus = Prometheus(session, prometheus_url, at)
         checker = Checker(prometheus)
         await prometheus.query("vector(1)")
         for board in boards:

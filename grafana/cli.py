@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -106,8 +107,15 @@ def push_command(
     help="Folder with dashboards (JSON).",
 )
 @click.option("--no-rules", is_flag=True, help="Leave out the alert and recording rules.")
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]),
+    help="As the boards look at an instant of the past, like 2022-09-27T20:00:00+07:00.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Findings as JSON.")
-def check_command(prometheus: str, boards: Path, no_rules: bool, as_json: bool) -> None:
+def check_command(
+    prometheus: str, boards: Path, no_rules: bool, at: datetime | None, as_json: bool
+) -> None:
     """Run every query of every board against a live Prometheus.
 
     Fails on a query that cannot be parsed, and on an empty answer of a panel that is not marked
@@ -118,7 +126,15 @@ def check_command(prometheus: str, boards: Path, no_rules: bool, as_json: bool) 
       ioc grafana check --prometheus http://127.0.0.1:9090
     """
     try:
-        done = asyncio.run(checking.check(prometheus, load(boards), reasons(), rules=not no_rules))
+        done = asyncio.run(
+            checking.check(
+                prometheus,
+                load(boards),
+                reasons(),
+                rules=not no_rules,
+                at=None if at is None else at.timestamp(),
+            )
+        )
     except (checking.CheckError, BoardsMissing) as error:
         _fail(str(error))
         return

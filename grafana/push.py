@@ -128,12 +128,17 @@ class Grafana:
         )
         return str(answer.get("url", ""))
 
-    def annotate(self, text: str, tags: Sequence[str], at_ms: int) -> int:
-        """Writes an annotation at an instant (ms since the epoch); gives its id."""
+    def annotate(
+        self, text: str, tags: Sequence[str], at_ms: int, until_ms: int | None = None
+    ) -> int:
+        """Writes an annotation at an instant (ms since the epoch), or to another; gives its id."""
         answer: Any = self._ask(
             "annotation",
             lambda: self._face.annotations.add_annotation(
-                time_from=at_ms, time_to=at_ms, tags=list(tags), text=text
+                time_from=at_ms,
+                time_to=at_ms if until_ms is None else until_ms,
+                tags=list(tags),
+                text=text,
             ),
         )
         return int(answer["id"])

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from schemas import codec
 from schemas.catalog import Topic
-from services.convert.boston311 import Revision
+from services.convert.conversion import Revision
 from services.runtime import kafka
 from services.runtime.settings import Settings
 
@@ -20,24 +19,6 @@ class NotDeliveredError(Exception):
     """Some events did not get onto the broker; the message says how many and why."""
 
 
-def refusals(topic: Topic, revisions: Iterable[Revision], partitions: int) -> Counter[str]:
-    """What the pipeline's own decoder would refuse, by reason: empty when all is well."""
-    found: Counter[str] = Counter()
-    for revision in revisions:
-        key = revision.key.encode()
-        result = codec.decode(
-            topic,
-            key,
-            msgspec.json.encode(revision.event),
-            codec.partition_of(key, partitions),
-            partitions,
-            revision.arrival,
-        )
-        if isinstance(result, codec.Rejected):
-            found[f"{result.reason}: {result.detail}"] += 1
-    return found
-
-
 def write_lines(topic: Topic, revisions: Iterable[Revision], path: Path) -> int:
     """One JSON object per line, ``topic``, ``key``, ``arrival`` (ms) and ``event``. How many."""
     count = 0
@@ -45,9 +26,9 @@ def write_lines(topic: Topic, revisions: Iterable[Revision], path: Path) -> int:
         for revision in revisions:
             line = {
                 "topic": topic.name,
-                "key": revision.key,
+                "key": revision.key.decode(),
                 "arrival": revision.arrival,
-                "event": revision.event,
+                "event": msgspec.Raw(revision.value),
             }
             out.write(msgspec.json.encode(line) + b"\n")
             count += 1
@@ -85,8 +66,8 @@ def push(topic: Topic, revisions: Iterable[Revision], settings: Settings) -> Ite
             ]
             producer.send(
                 name,
-                key=revision.key.encode(),
-                value=msgspec.json.encode(revision.event),
+                key=revision.key,
+                value=revision.value,
                 headers=headers,
             ).add_errback(failed)
             sent += 1

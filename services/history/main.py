@@ -1,4 +1,4 @@
-"""`ioc history` and `ioc backfill`: the week before the first start, as events and as curves."""
+"""`ioc history`: the week before the first start, as events through Kafka."""
 
 import asyncio
 import logging
@@ -7,28 +7,26 @@ import queue
 import sys
 import time
 from multiprocessing.queues import Queue
-from pathlib import Path
 from typing import Any
 
 import click
 
 from services.core.calendar import DAY_MS
-from services.history.curves import STEP_MS, Grid, Places, event_curves
-from services.history.openmetrics import BlocksError, by_metric, make_blocks, write
+from services.history.annotate import annotate
+from services.history.backfill import backfill
 from services.history.past import Past, send
-from services.history.steady import indicator_curves, market_curves
 from services.runtime import settings as settings_module
 from services.runtime.bookmark import Bookmark, bookmark_path
 from services.runtime.producer import wall_ms
 from services.runtime.producer_command import FaultRate, Instant, identity, plan
-from services.runtime.reference import load_territories
 from services.runtime.service import OK
 from services.runtime.settings import Settings
 from services.runtime.telemetry import setup_logging
 from services.simulation.faults import DEFAULT_RATES
 from services.simulation.scenarios import NAMES
 from services.simulation.stream import KINDS, LONGEST_TRAVEL_MS, Kind
-from services.simulation.world import world
+
+__all__ = ["annotate", "backfill", "history"]
 
 _log = logging.getLogger("history")
 #: Which kinds share a process: two of about equal length.
@@ -184,58 +182,3 @@ def _report(counts: dict[str, int], seconds: float, as_json: bool) -> None:
         click.echo(f"{total:,} events in {seconds:.0f} s ({rate:,.0f} a second)", err=True)
     else:
         click.echo("the past has been produced before (--again to do it once more)", err=True)
-
-
-@click.command()
-@click.option("--days", type=click.IntRange(1, 60), default=7, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="As of the live producers.")
-@click.option("--scenario", type=click.Choice(NAMES), default=None)
-@click.option("--until", type=Instant(), default=None, help="Their end (default: now).")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help="Write OpenMetrics text to this file and make no blocks.")  # fmt: skip
-@click.option("--blocks", type=click.Path(file_okay=False, path_type=Path), default=None,
-              envvar="IOC_PROMETHEUS_DIR", show_envvar=True,
-              help="Data directory of a Prometheus that does not run now.")  # fmt: skip
-def backfill(
-    days: int,
-    seed: int,
-    scenario: str | None,
-    until: int | None,
-    out: Path | None,
-    blocks: Path | None,
-) -> None:
-    """Write the curves of the simulated past for Prometheus, in steps of five minutes.
-
-    Example: ioc backfill --out past.om
-    """
-    samples = 0
-    if out is None and blocks is None:
-        raise click.UsageError("give --out FILE, or --blocks DIR (IOC_PROMETHEUS_DIR)")
-    settings = settings_module.load()
-    setup_logging(settings.log_level)
-    now = wall_ms()
-    agreed = plan(settings, seed=seed, scenario=scenario or "", speed=1, start=None, now=now)
-    end = until or now
-    grid = Grid((end - days * DAY_MS) // STEP_MS * STEP_MS, end // STEP_MS * STEP_MS)
-    territories = load_territories()
-    simulation = world(territories, seed=seed, played=agreed.played, faults={})
-    began = time.monotonic()
-    places = Places(territories)
-    curves = [
-        *event_curves(simulation, territories, grid),
-        *market_curves(simulation, places, grid),
-        *indicator_curves(simulation, grid),
-    ]
-    click.echo(f"{len(curves):,} curves after {time.monotonic() - began:.0f} s", err=True)
-    families = by_metric(curves)
-    instants = grid.instants[grid.lead :]
-    try:
-        if blocks is not None and out is None:
-            samples = make_blocks(families, instants, blocks)
-        elif out is not None:
-            with out.open("w", encoding="utf-8") as text:
-                samples = write(text, families, instants, grid.start, grid.end + 1)
-    except (BlocksError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"{samples:,} samples in {time.monotonic() - began:.0f} s", err=True)
-    raise SystemExit(OK)

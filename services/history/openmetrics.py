@@ -74,9 +74,7 @@ def make_blocks(
 
     Raises BlocksError.
     """
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        raise BlocksError("promtool is not on PATH: install prometheus")
+    _promtool()
     into.mkdir(parents=True, exist_ok=True)
     samples = 0
     first, last = int(instants[0]), int(instants[-1])
@@ -88,11 +86,23 @@ def make_blocks(
             if not count:
                 continue
             samples += count
-            done = subprocess.run(
-                [promtool, "tsdb", "create-blocks-from", "--max-block-duration=18h", "--quiet",
-                 "openmetrics", str(text), str(into)],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            if done.returncode != 0:
-                raise BlocksError(f"promtool: {(done.stderr or done.stdout).strip()[:500]}")
+            blocks_from(text, into, BLOCK_MS)
     return samples
+
+
+def _promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        raise BlocksError("promtool is not on PATH: install prometheus")
+    return found
+
+
+def blocks_from(text: Path, into: Path, longest: int) -> None:
+    """Blocks of at most ``longest`` ms from an OpenMetrics file. Raises BlocksError."""
+    done = subprocess.run(
+        [_promtool(), "tsdb", "create-blocks-from", f"--max-block-duration={longest // 60_000}m",
+         "--quiet", "openmetrics", str(text), str(into)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise BlocksError(f"promtool: {(done.stderr or done.stdout).strip()[:500]}")

@@ -20,9 +20,10 @@ from services.runtime.ports import LOOPBACK, MAX_WORKERS, Ports
 ROOT = Path(services.__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 
-#: How long and how much Prometheus keeps: longer than the longest board, bounded on disk.
-RETENTION_TIME = "400d"
-RETENTION_SIZE = "4GB"
+#: How long and how much Prometheus keeps: years, so that a replayed day of 2022 stays where it was
+#: (docs/time-travel.md); what bounds it is the disk.
+RETENTION_TIME = "10y"
+RETENTION_SIZE = "8GB"
 SCRAPE_INTERVAL = "5s"
 
 Say = Callable[[str], None]

@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from schemas import catalog, codec
-from services.convert import boston311
 from services.core.merge import View
 from services.core.state import PartitionState
 from services.runtime.reference import load_territories
-from tests.unit.convert.invented import CLOCK, invented_log
+from tests.unit.convert.invented import CLOCK, converted, invented_log, mapping_of
 
 PARTITIONS = 4
 EXAMPLE = Path(__file__).parents[3] / "examples" / "compare_boston311.py"
@@ -50,16 +49,15 @@ def replay(log: Path, *, shift_weeks: int = 0) -> View:
         for p in range(PARTITIONS)
     ]
     batches: list[list[Record]] = [[] for _ in states]
-    findings = boston311.Findings()
     shift = dt.timedelta(weeks=shift_weeks)
-    for revision in boston311.revisions(
-        boston311.rows(log), territories, findings, shift=shift, until=CLOCK + shift
-    ):
-        key = revision.key.encode()
-        batch = batches[codec.partition_of(key, PARTITIONS)]
+    revisions, findings = converted(
+        mapping_of("boston311"), log, territories=territories, shift=shift, until=CLOCK + shift
+    )
+    for revision in revisions:
+        batch = batches[codec.partition_of(revision.key, PARTITIONS)]
         arrival = ("ioc-arrival", str(revision.arrival).encode())
-        batch.append(Record(len(batch), 0, key, msgspec.json.encode(revision.event), [arrival]))
-    assert not findings.rejects
+        batch.append(Record(len(batch), 0, revision.key, revision.value, [arrival]))
+    assert findings.clean
     view = View(territories, PARTITIONS, "event")
     for partition, (state, batch) in enumerate(zip(states, batches, strict=True)):
         state.open_epoch(1)

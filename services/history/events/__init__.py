@@ -1,0 +1,1 @@
+"""Events of the days that scenarios replay, for `ioc annotate`."""

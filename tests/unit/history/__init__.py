@@ -1,0 +1,1 @@
+"""Tests of the past: logs played again, blocks, events of a day."""
