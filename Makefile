@@ -25,12 +25,12 @@ demo: install ## run the whole system here (Ctrl-C stops it): open the wall it n
 
 test: install-dev tools lint ## linters, types, rooms and all tests but the slow ones
 	@mkdir -p var/test
-	@$(PYTEST) -m "not slow" $(ARGS) || { $(report); exit 1; }
+	@$(PYTEST) -m "not slow" -n 2 --dist loadfile $(ARGS) || { $(report); exit 1; }
 	@$(report)
 
 test-all: install-dev tools lint ## the same with the slow ones
 	@mkdir -p var/test
-	@$(PYTEST) $(ARGS) || { $(report); exit 1; }
+	@$(PYTEST) -n 2 --dist loadfile $(ARGS) || { $(report); exit 1; }
 	@$(report)
 
 bench: install-dev ## events per second beside other engines, answers compared (5 minutes)
@@ -57,10 +57,11 @@ generate: install-dev ## write what is generated and committed: schemas, rules, 
 	@$(BIN)/python -m deploy.prometheus.generate
 	@$(BIN)/ioc grafana build
 
-lock: install-dev ## resolve the two lock files anew (needs uv)
+lock: install-dev ## resolve the three lock files anew (needs uv)
 	@uv pip compile pyproject.toml --group build $(COMPILE) -o requirements.lock
 	@uv pip compile pyproject.toml --group build --group boards --group lint \
 	  --group test $(COMPILE) -c requirements.lock -o requirements-dev.lock
+	@uv pip compile tests/bench/peers/requirements.in $(COMPILE) -o requirements-bench.lock
 
 clean: ## remove caches and build products (.venv and data directories stay)
 	@rm -rf build dist var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,7 +21,7 @@ from services.replay.recording import Recording
 from services.replay.select import Wanted
 from services.replay.sender import SendError
 from services.replay.sequence import Wishes
-from services.replay.session import Asked, Session, say, text
+from services.replay.session import Asked, HistoryError, Session, say, text
 from services.replay.source import Source, SourceError
 from services.replay.target import (
     NamespaceInUseError,
@@ -91,6 +91,8 @@ def interruptible() -> Iterator[None]:
               help="Note the position there; if it is noted, go on from it.")  # fmt: skip
 @click.option("--patience", type=click.FloatRange(min=1), default=600.0, show_default=True,
               metavar="SECONDS", help="How long the target may be gone.")  # fmt: skip
+@click.option("--history", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Write the KPIs of these days into a Prometheus' data directory.")  # fmt: skip
 @click.option("--paused", is_flag=True, help="Begin in a pause (with a keyboard).")
 @click.option("--clock", type=click.Choice(["wall", "event"]),
               help="With --from-topic: what arrival means there.  [IOC_CLOCK]")  # fmt: skip
@@ -123,6 +125,7 @@ def replay(
     thorough: bool,
     resume: Path | None,
     patience: float,
+    history: Path | None,
     paused: bool,
     clock: str | None,
     as_json: bool,
@@ -145,6 +148,7 @@ def replay(
       ioc replay day.iocrec --duplicate 0.1 --delay 0.05:600 --drop 0.01 --seed 7
       ioc replay day.iocrec --bootstrap kafka.test:9092 --namespace trial --resume day.position
       ioc replay --from-topic --bootstrap 127.0.0.1:9092 --namespace trial
+      ioc replay day.iocrec --history ~/.local/share/ioc/prometheus/data
       ioc replay day.iocrec --live --rebase --speed 1
     """
     if (file is None) == (not from_topic):
@@ -168,8 +172,10 @@ def replay(
     asked = Asked(
         Wishes(wanted, topics, seek, until, laps, 0, mutations),
         speed, rebase, bootstrap, namespace, is_live, workers, not no_verdict, thorough,
-        resume, patience, paused,
+        resume, patience, paused, history,
     )  # fmt: skip
+    if history is not None and (is_live or rebase):
+        raise click.UsageError("--history shows days at their own times: no --live, no --rebase")
     if is_live:
         if resume is not None:
             raise click.UsageError("--resume and --live do not go together")
@@ -197,8 +203,8 @@ def replay(
     except (NamespaceInUseError, RecordingError, PositionError) as error:
         raise click.UsageError(str(error)) from None
     except (
-        TargetError, SourceError, SendError, NotAppliedError, OwnSystemError, TopicError,
-        BrokerUnreachableError,
+        TargetError, SourceError, SendError, NotAppliedError, HistoryError, OwnSystemError,
+        TopicError, BrokerUnreachableError,
     ) as error:  # fmt: skip
         raise click.ClickException(str(error)) from None
     except OSError as error:

@@ -1,6 +1,8 @@
 """One replay, from the target made to the target gone, and what came of it."""
 
 import secrets
+import subprocess
+import sys
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -35,6 +37,14 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+#: The grid of `ioc backfill`: at least one instant of it is shown.
+STEP_MS = 5 * 60_000
+
+
+class HistoryError(Exception):
+    """The past could not be written into Prometheus."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """Everything that the command line said, checked."""
@@ -51,6 +61,7 @@ class Asked:
     resume: Path | None
     patience: float
     paused: bool
+    history: Path | None
 
 
 class Session:
@@ -84,6 +95,9 @@ class Session:
             say(f"replaying {recording.count:,} records into {self._where(target)}")
             played = self._play(sequence, target)
             result = self._result(played, target)
+            if asked.history is not None and sequence.span is not None:
+                write_history(target.bootstrap, target.namespace, sequence.span, asked.history)
+                result |= {"history": str(asked.history)}
             if not target.alone or target.view is None:
                 after = target.ends()
                 self._finished = True
@@ -204,6 +218,27 @@ class Session:
         if not again:
             check_log(verdict, target, before, after, played.sent)
         return verdict
+
+
+def write_history(bootstrap: str, namespace: str, span: tuple[int, int], folder: Path) -> None:
+    """Write the KPI series of the replayed span (ms) at its true times into a Prometheus folder.
+
+    `ioc backfill` does it from the topics of the replay, as a child: it needs its own memory and
+    goes when it is done. Raises HistoryError when it fails.
+    """
+    say(f"writing the history into {folder}")
+    first, last = span
+    child = subprocess.run(
+        [
+            *(sys.executable, "-m", "services.cli", "backfill", "--from-log", bootstrap),
+            *("--namespace", namespace, "--blocks", str(folder)),
+            *("--start", options.show(first), "--end", options.show(max(last, first + STEP_MS))),
+        ],
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    if child.returncode:
+        raise HistoryError(f"the history was not written (ioc backfill: exit {child.returncode})")
 
 
 def _indicators(target: Target) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def _expected(province: Province, day: int, scenario: Scenario) -> tuple[Floats,
         chance = np.clip(share * liking / (_MIX * liking).sum(), 0.0, 0.97)
         cases = province.volume.cases * province.weights[i] * _MIX
         online[i], direct[i] = cases * chance, cases * (1 - chance)
-    season = _season(day)
+    season = _season(day) * scenario.rush(day)[0]
     return (
         online * season * online_factor(scenario.calendar, day),
         direct * season * direct_factor(scenario.calendar, day),
@@ -197,7 +197,8 @@ def born(seed: int, province: Province, day: int, scenario: Scenario, axis: Offi
     amount = mean_fee * np.exp(rng.normal(0.0, 1.0, n) * sigma - sigma * sigma / 2)
     fee = np.where(has_fee, np.maximum(amount / 1000, 1).astype(np.int64) * 1000, 0)
     claims = has_fee & (field == _LAND)
-    lived = life(rng, axis, registered, field, online, rate("late"), claims)
+    late = np.minimum(rate("late") + scenario.rush(day)[1], 0.9)
+    lived = life(rng, axis, registered, field, online, late, claims)
     end_status = finish(rng, axis, lived, result_online, post)
     times = np.where(lived["times"] >= 0, np.maximum.accumulate(lived["times"], axis=1), -1)
     pays_online = rng.random(n) < rate("paid_online")

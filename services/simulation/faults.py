@@ -62,7 +62,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "huge": "a record of 10 MB, which the broker refuses",
     }
 )
-SOUND, CONFLICT, FUTURE, MALFORMED, SCHEMA, TERRITORY, COORDINATES, TEXT, HUGE = range(9)
+SOUND, CONFLICT, FUTURE, MALFORMED, SCHEMA, TERRITORY, COORDINATES, TEXT, HUGE, LOCKED = range(10)
 _IN_PLACE = (("territory", TERRITORY), ("coordinates", COORDINATES), ("text", TEXT))
 _CORRUPT = (("future", FUTURE), ("malformed", MALFORMED), ("schema", SCHEMA))
 HUGE_BYTES = 10_000_000
@@ -151,9 +151,26 @@ class Delivery:
             at[hit] = start[i][hit] + _SILENCE_MS + at[hit] % 20_000
         for index, begin, end in spans:
             hit = (district == index) & (at >= begin) & (at < end)
-            # The backlog drains over some minutes, in the order it was written.
-            at[hit] = end + (at[hit] - begin) * (5 * MINUTE_MS) // max(end - begin, 1)
+            at = _drained(at, hit, begin, end)
         return at
+
+    def _held(self, records: Records, kind: str, province: str) -> Records:
+        """What would arrive in an outage of its source comes behind its end.
+
+        Where the source sends garbage meanwhile, a copy of each arrives in its time, locked.
+        """
+        for outage in self.scenario.outages:
+            at = records.at
+            hit = (at >= outage.start) & (at < outage.end)
+            if not outage.of(kind, province) or not hit.any():
+                continue
+            later = _drained(at, hit, outage.start, outage.end)
+            columns = [(later, records.entity, records.slot, records.mutation)]
+            if outage.garbage:
+                bad = np.full(int(hit.sum()), LOCKED, dtype=np.uint8)
+                columns.append((at[hit], records.entity[hit], records.slot[hit], bad))
+            records = _sorted(columns)
+        return records
 
     def deliver(
         self,
@@ -218,7 +235,11 @@ class Delivery:
             huge = np.full(int(hit.sum()), HUGE, dtype=np.uint8)
             columns.append((at[hit], entity[hit], slot[hit], huge))
         columns.extend(self._duplicate_storm(at, entity, slot, mutation, rng("duplicate-storm")))
-        return _sorted(columns)
+        records = _sorted(columns)
+        if self.scenario.outages:
+            source, province = (str(label) for label in labels[:2])
+            records = self._held(records, source, province)
+        return records
 
     def _duplicate_storm(
         self,
@@ -237,6 +258,12 @@ class Delivery:
              entity[hit], slot[hit], mutation[hit])
             for gap in (500, 5_000, 60_000)
         ]  # fmt: skip
+
+
+def _drained(at: Ints, hit: NDArray[np.bool_], begin: int, end: int) -> Ints:
+    """A backlog drains over some minutes, in the order it was written."""
+    late = end + (at - begin) * (5 * MINUTE_MS) // max(end - begin, 1)
+    return np.where(hit, late, at)
 
 
 def _sorted(columns: Sequence[tuple[Any, ...]]) -> Records:
@@ -368,6 +395,8 @@ def spoil(event: Event, mutation: int, salt: int, time: int) -> bytes:
         case 8:  # HUGE: random digits, which no compression makes small
             noise = generator(salt, "huge").bytes(HUGE_BYTES // 2).hex()
             event["data"]["description"] = noise
+        case 9:  # LOCKED: as if encrypted, which is no UTF-8
+            return b"\xff\xfeLOCKED" + generator(salt, "locked").bytes(600)
         case _:
             pass
     return orjson.dumps(event)

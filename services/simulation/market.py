@@ -8,7 +8,7 @@ and the orders since, at most seven days back.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
@@ -21,8 +21,9 @@ from services.core.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, day_sta
 from services.simulation.goods import DEFAULT_NAMES, DEFAULT_SCALE, FORMS, NAMES, SCALES, Scale
 from services.simulation.instants import iso, yymmdd
 from services.simulation.provinces import Province
+from services.simulation.scenarios import Sale
 from services.simulation.seeds import fraction, gamma_noise, generator, whole
-from services.simulation.shapes import ORDER_HOURS, order_factor
+from services.simulation.shapes import ORDER_HOURS, Weights, order_factor
 
 SOURCE = "/ioc/sim/listing"
 PLATFORMS: tuple[str, ...] = get_args(v1.Platform)
@@ -34,6 +35,8 @@ _COMPLETED, _CASHLESS = 0.93, 0.46
 _SOLD_OUT_WEEK = 0.03
 #: Revisions of a listing: 1,000 per week of its life, the last of a week is kept for its end.
 _PER_WEEK = 1000
+#: Orders of a day's sales are numbered from here, those of the shelves below.
+_FIRST_OF_SALE = 50_000
 
 
 class Store(NamedTuple):
@@ -226,6 +229,29 @@ class Market:
         orders.sort(key=lambda o: o[0].number)
         return MarketDay(self, day, tuple(revisions), tuple(orders))
 
+    def sold_off(self, day: int, sales: Sequence[Sale]) -> "MarketDay":
+        """The orders that sales add on a local day: of lots set aside, so that no shelf is emptier.
+
+        They come by themselves: a sale that begins in the middle of a day that has been sent in
+        part changes nothing of it.
+        """
+        orders: list[tuple[Draw, int]] = []
+        start, end = day_start(day), day_start(day + 1)
+        for sale in sales:
+            if sale.start >= end or sale.end <= start or sale.factor <= 1:
+                continue
+            hours = start + np.arange(24) * HOUR_MS
+            during = (hours < sale.end) & (hours + HOUR_MS > sale.start)
+            rng = generator(self.seed, "sale", self.province.code, day, sale.start)
+            weights = np.where(during, ORDER_HOURS * (sale.factor - 1), 0.0)
+            first = _FIRST_OF_SALE + len(orders)
+            orders += [
+                (wish, self._born(self.places()[wish.place], wish.at))
+                for wish in _wishes(self, day, rng, weights, first)
+                if sale.start <= wish.at < sale.end
+            ]
+        return MarketDay(self, day, (), tuple(orders))
+
     def opening(self, at: int) -> "MarketDay":
         """The latest state of every active listing at an instant, as one batch."""
         recent = self._recent(local_day(at))
@@ -272,10 +298,17 @@ def _places(market: Market) -> tuple[Place, ...]:
 def _draws(market: Market, day: int) -> tuple[Draw, ...]:
     """The wishes of a day, in order: what customers would buy if it is there."""
     rng = generator(market.seed, "orders", market.province.code, day)
+    return _wishes(market, day, rng, ORDER_HOURS, 0)
+
+
+def _wishes(
+    market: Market, day: int, rng: np.random.Generator, hours: Weights, first: int
+) -> tuple[Draw, ...]:
+    """Wishes by the weights of the hours, numbered from ``first`` on."""
     volume = market.province.volume.orders * order_factor(market.calendar, day)
     noise = gamma_noise(rng, 0.15, (1,)) * gamma_noise(rng, 0.3, (24,))
     # One in fifty finds the shelf empty.
-    counts = rng.poisson(volume * 1.02 * ORDER_HOURS * noise)
+    counts = rng.poisson(volume * 1.02 * hours * noise)
     hour = np.repeat(np.arange(24), counts)
     n = len(hour)
     at = np.sort(day_start(day) + hour * HOUR_MS + (rng.random(n) * HOUR_MS).astype(np.int64) + 5)
@@ -297,7 +330,7 @@ def _draws(market: Market, day: int) -> tuple[Draw, ...]:
     )  # fmt: skip
     return tuple(
         Draw(i, when, where, pieces, done, end, payments[how])
-        for i, (when, where, pieces, done, end, how) in enumerate(zip(*columns, strict=True))
+        for i, (when, where, pieces, done, end, how) in enumerate(zip(*columns, strict=True), first)
     )
 
 

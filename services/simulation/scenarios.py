@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
-from services.core.calendar import DAY_MS, HOUR_MS, Calendar, day_of, day_start, local_day
+from services.core.calendar import (
+    DAY_MS,
+    HOUR_MS,
+    Calendar,
+    day_of,
+    day_start,
+    local_day,
+    quarter_start,
+)
 from services.simulation.provinces import (
     BAC_LIEU,
     COASTAL,
@@ -54,6 +62,45 @@ class Silence:
 
 
 @dataclass(frozen=True)
+class Outage:
+    """A source of some provinces (none named: all) delivers nothing from start to end (ms).
+
+    Its backlog comes afterwards. With ``garbage`` it does send, but nothing that can be read, as
+    when somebody has encrypted it; the right records come from the backup at the end.
+    """
+
+    kind: str
+    start: int
+    end: int
+    provinces: frozenset[str] = frozenset()
+    garbage: bool = False
+
+    def of(self, kind: str, province: str) -> bool:
+        return self.kind == kind and (not self.provinces or province in self.provinces)
+
+
+@dataclass(frozen=True)
+class Sale:
+    """Customers want ``factor`` times as much as usual from start to end (ms)."""
+
+    start: int
+    end: int
+    factor: float
+
+
+@dataclass(frozen=True)
+class Rush:
+    """Days (local, the last one excluded) on which ``factor`` times as many cases are filed and
+    ``late`` is added to the share of them that is solved too late.
+    """
+
+    first: int
+    last: int
+    factor: float
+    late: float = 0.0
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What a run plays. The empty scenario is an ordinary day."""
 
@@ -67,9 +114,17 @@ class Scenario:
     #: Added to the share of cases filed online, from a local day on.
     online_lift: float = 0.0
     lift_from: int = 0
+    outages: tuple[Outage, ...] = ()
+    sales: tuple[Sale, ...] = ()
+    rushes: tuple[Rush, ...] = ()
 
     def lift(self, day: int) -> float:
         return self.online_lift if day >= self.lift_from else 0.0
+
+    def rush(self, day: int) -> tuple[float, float]:
+        """The factor on the cases filed on a day, and what is added to their late share."""
+        here = [r for r in self.rushes if r.first <= day < r.last]
+        return max((r.factor for r in here), default=1.0), max((r.late for r in here), default=0.0)
 
     def storm_factor(self, province: str, district: str, hour_start: int) -> float:
         factor = 1.0
@@ -132,6 +187,30 @@ def _campaign(anchor: int, seed: int) -> Scenario:
     return Scenario("campaign", online_lift=0.13, lift_from=local_day(anchor) + 1)
 
 
+def _portal_outage(anchor: int, seed: int) -> Scenario:
+    start = anchor + 2 * 60_000
+    return Scenario("portal-outage", outages=(Outage("admin-case", start, start + 3 * HOUR_MS),))
+
+
+def _ransomware(anchor: int, seed: int) -> Scenario:
+    start = anchor + 2 * 60_000
+    spoilt = Outage("listing", start, start + 2 * HOUR_MS, garbage=True)
+    return Scenario("ransomware-of-one-source", outages=(spoilt,))
+
+
+def _flash_sale(anchor: int, seed: int) -> Scenario:
+    return Scenario("flash-sale", sales=(Sale(anchor, anchor + 3 * HOUR_MS, 12),))
+
+
+def _end_of_quarter(anchor: int, seed: int) -> Scenario:
+    """The rush of the last ten days of the anchor's quarter, as far as they are to come."""
+    today = local_day(anchor)
+    quarter = next(d for d in range(today + 1, today + 94) if quarter_start(d) == d)
+    return Scenario(
+        "end-of-quarter", rushes=(Rush(max(quarter - 10, today + 1), quarter, 1.5, 0.12),)
+    )
+
+
 _BUILDERS = MappingProxyType(
     {
         "storm": _storm,
@@ -141,6 +220,10 @@ _BUILDERS = MappingProxyType(
         "silent-district": _silent_district,
         "duplicate-storm": _duplicate_storm,
         "campaign": _campaign,
+        "portal-outage": _portal_outage,
+        "ransomware-of-one-source": _ransomware,
+        "flash-sale": _flash_sale,
+        "end-of-quarter": _end_of_quarter,
     }
 )
 NAMES: tuple[str, ...] = tuple(_BUILDERS)
@@ -153,6 +236,10 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "silent-district": "Mộ Đức sends nothing for six hours, then its backlog",
         "duplicate-storm": "nine of ten events are sent again, for six hours",
         "campaign": "a drive that lifts online filing by 13 points",
+        "portal-outage": "the case system is down for three hours, then delivers its backlog",
+        "ransomware-of-one-source": "the trade floors send garbage for two hours",
+        "flash-sale": "twelve times as many orders for three hours",
+        "end-of-quarter": "ten days of rush: half as many cases again, 12 points more of them late",
     }
 )
 
@@ -168,7 +255,8 @@ def scenario(name: str, anchor: int, seed: int) -> Scenario:
 def together(played: Sequence[tuple[str, int]], seed: int) -> Scenario:
     """Several scenarios, each with its anchor, in the order in which they were begun.
 
-    Storms and silences add up; of festivals, drives and duplicate storms the latest counts.
+    Storms, silences, outages, sales and rushes add up; of festivals, drives and duplicate storms
+    the latest counts.
     """
     found = [scenario(name, anchor, seed) for name, anchor in played if name]
     if len(found) < 2:
@@ -185,4 +273,7 @@ def together(played: Sequence[tuple[str, int]], seed: int) -> Scenario:
         duplicate_span=twice[-1].duplicate_span if twice else (0, 0),
         online_lift=drives[-1].online_lift if drives else 0.0,
         lift_from=drives[-1].lift_from if drives else 0,
+        outages=tuple(x for s in found for x in s.outages),
+        sales=tuple(x for s in found for x in s.sales),
+        rushes=tuple(x for s in found for x in s.rushes),
     )

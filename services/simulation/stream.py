@@ -134,7 +134,10 @@ class Simulation:
         yield caseload.born(self.seed, province, day, self.scenario, self._axis(province, day))
 
     def _market(self, province: Province, day: int) -> Iterator[Batch]:
-        yield market.Market(self.seed, province, self.scenario.calendar).day(day)
+        place = market.Market(self.seed, province, self.scenario.calendar)
+        yield place.day(day)
+        if self.scenario.sales:
+            yield place.sold_off(day, self.scenario.sales)
 
     def _readings(self, province: Province, day: int) -> Iterator[Batch]:
         yield readings.slow(self.seed, province, day, self.scenario.calendar)

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 RECORDS = 4_000
 
 
-@pytest.fixture(scope="module", params=["wall", "event"])
+@pytest.fixture(scope="module", params=["wall", pytest.param("event", marks=pytest.mark.slow)])
 def system(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:

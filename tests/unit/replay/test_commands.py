@@ -41,6 +41,7 @@ def test_each_command_shows_examples(command: str) -> None:
         (["replay", "x", "--seek", "2026-01-02", "--until", "2026-01-01"], "not after --seek"),
         (["replay", "x", "--seek", "yesterday"], "is no instant"),
         (["replay", "x", "--live"], "asked for twice"),
+        (["replay", "x", "--history", "d", "--rebase"], "at their own times"),
         (["replay", "x", "--live", "--yes-live"], "asked for twice"),
         (["record", "x", "--duration", "5"], "belongs to --follow"),
         (["record", "x", "--from", "2026-01-02", "--to", "2026-01-01"], "not after --from"),

@@ -1,0 +1,1 @@
+"""Rehearsals without Kafka: files, rules, verdicts."""
