@@ -83,7 +83,11 @@ def put_out(config: settings.Settings) -> int:
 
 
 def watch(view: HttpView, say: bool) -> Counter[str]:
-    """Wait until the view has everything again; offsets applied by topic."""
+    """Wait until the view has everything again that there was; offsets applied by topic.
+
+    Not only until it calls itself caught up: young records may be waiting while it does.
+    """
+    goal: dict[tuple[str, int], int] = {}
     while True:
         try:
             progress = view.get("/api/v1/progress")
@@ -91,15 +95,18 @@ def watch(view: HttpView, say: bool) -> Counter[str]:
             time.sleep(LOOK_S)
             continue
         applied: Counter[str] = Counter()
-        ends: Counter[str] = Counter()
+        left = 0
         for p in progress["partitions"]:
             applied[p["topic"]] += p["applied"]
-            ends[p["topic"]] += p["end"] or 0
+            if p["end"] is None:  # the view has not heard the broker yet: it is not caught up
+                continue
+            end = goal.setdefault((p["topic"], p["partition"]), p["end"])
+            left += max(end - p["applied"], 0)
         if say:
-            done = sum(applied.values()) / max(sum(ends.values()), 1)
-            click.echo(f"\rfolded again: {done:6.1%} of {sum(ends.values()):,} offsets", err=True,
+            share = 1 - left / max(sum(goal.values()), 1)
+            click.echo(f"\rfolded again: {share:6.1%} of {sum(goal.values()):,} offsets", err=True,
                        nl=False)  # fmt: skip
-        if progress["caught_up"]:
+        if progress["caught_up"] and not left:
             if say:
                 click.echo("", err=True)
             return applied
