@@ -8,7 +8,7 @@ selection is part of the catalogue's digest.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.core.facts import FACT_SHIFT, Fact
+from services.core.facts import FACT_SHIFT
 from services.core.kpis import CATALOGUE
 
 
@@ -44,10 +44,6 @@ class Selection:
     def keeps(self, code: int) -> bool:
         """Whether a packed contribution belongs to a chosen KPI."""
         return bool(self.facts >> (code >> FACT_SHIFT) & 1)
-
-    def keeps_fact(self, fact: Fact) -> bool:
-        """Whether some chosen KPI measures the fact."""
-        return bool(self.facts >> fact.number & 1)
 
 
 #: Every KPI, and every fact even if no KPI speaks of it yet.
