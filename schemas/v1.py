@@ -9,6 +9,7 @@ nothing is renamed or retyped.
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 
 class Instant(int):
@@ -259,3 +260,9 @@ class IndicatorEvent(_Envelope, kw_only=True, tag="ioc.indicator.v1"):
 
 
 Event = FieldReportEvent | AdminCaseEvent | ListingEvent | OrderEvent | IndicatorEvent
+
+#: Struct -> its fields that are instants (not those inside of others).
+INSTANTS: dict[type[Struct], frozenset[str]] = {
+    struct: frozenset(f.name for f in fields(struct) if f.type in (Instant, Instant | None))
+    for struct in (Payment, *get_args(Data))
+}

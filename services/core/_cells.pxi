@@ -1,50 +1,23 @@
 # What an entity contributes, packed as the state keeps it: services.core.contributions, in C.
 
-cdef struct Enum:
-    int count
-    PyObject *members[16]
-
 cdef struct Cells:
     int count
     uint32_t facts          # those that are folded, by number (services.core.selection)
     uint8_t bytes[16 * 20]  # "<iqq" each: pane, code, sum
 
-cdef Enum CATEGORY, REPORT_CHANNEL, PRIORITY, REPORT_STATUS, RATING
-cdef Enum LEVEL, PROCEDURE_FIELD, CASE_CHANNEL, SERVICE_LEVEL, PORTAL, CASE_STATUS, METHOD
-cdef Enum PLATFORM, GROUP, SELLER, ORDER_PAYMENT, ORDER_STATUS
+cdef inline int64_t member(const Value *value) noexcept:
+    """The place of an enum's member in the contract's list, -1 for null."""
+    return value.number if value.kind == V_TEXT else -1
 
 
-cdef int make_enum(Enum *enum, object literal) except -1:
-    members = v1.values(literal)
-    if len(members) > 16:
-        raise ImportError("an enum of the contract has too many members")
-    KEPT.append(members)
-    enum.count = len(members)
-    for i, member in enumerate(members):
-        enum.members[i] = <PyObject *>member
-    return 0
-
-
-cdef inline int64_t index_of(Enum *enum, PyObject *value) noexcept:
-    """The number of a member, -1 for null. msgspec gives the objects of the Literal itself."""
-    cdef int i
-    for i in range(enum.count):
-        if enum.members[i] is value:
-            return i
-    for i in range(enum.count):
-        if PyUnicode_CheckExact(value) and PyUnicode_Compare(value, enum.members[i]) == 0:
-            return i
-    return -1
+cdef inline int64_t number_of(const Value *value) noexcept:
+    """A whole number of the contract (they fit); 0 for null."""
+    return value.number if value.kind == V_INT else 0
 
 
 cdef inline int64_t floor_div(int64_t a, int64_t b) noexcept:
     cdef int64_t q = a / b
     return q - 1 if a % b < 0 else q
-
-
-cdef inline int64_t number_of(PyObject *value) noexcept:
-    """A whole number of the contract (they fit); 0 for null."""
-    return 0 if value is <PyObject *>None else PyLong_AsLongLong(value)
 
 
 cdef inline void put_packed(Cells *out, int32_t pane, int64_t code, int64_t s) noexcept:
@@ -74,20 +47,15 @@ cdef inline int64_t duration_bucket(int64_t ms) noexcept:
     return MOST_BUCKET if bucket > MOST_BUCKET else bucket
 
 
-cdef inline PyObject *field_of(Plan *plan, PyObject *d, int number) noexcept:
-    return at(d, plan.fields[number].offset)
-
-
-cdef void report_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noexcept:
-    cdef Plan *p = &REPORT_PLAN
+cdef void report_cells(const Value *d, Walked *w, int64_t territory, Cells *out) noexcept:
     cdef int64_t base = (
         territory << TERRITORY
-        | index_of(&CATEGORY, field_of(p, d, R_CATEGORY)) << R_CATEGORY_SHIFT
-        | index_of(&REPORT_CHANNEL, field_of(p, d, R_CHANNEL)) << R_CHANNEL_SHIFT
-        | index_of(&PRIORITY, field_of(p, d, R_PRIORITY)) << R_PRIORITY_SHIFT
+        | member(&d[R_CATEGORY]) << R_CATEGORY_SHIFT
+        | member(&d[R_CHANNEL]) << R_CHANNEL_SHIFT
+        | member(&d[R_PRIORITY]) << R_PRIORITY_SHIFT
     )
     cdef int64_t reported = w.ms[R_REPORTED_AT]
-    cdef int64_t status = index_of(&REPORT_STATUS, field_of(p, d, R_STATUS))
+    cdef int64_t status = member(&d[R_STATUS])
     cdef int64_t due = w.ms[R_DUE_AT]
     cdef int64_t ms, code, elapsed
     put_cell(out, reported, base | F_REPORTED, 0)
@@ -103,7 +71,7 @@ cdef void report_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) no
         code = base | F_ANSWERED
         if due != ABSENT:
             code |= (ON_TIME if ms <= due else LATE) << F_TIMELINESS_SHIFT
-        if number_of(field_of(p, d, R_EXTENDED_COUNT)):
+        if number_of(&d[R_EXTENDED_COUNT]):
             code |= F_EXTENDED
         elapsed = ms - reported
         if elapsed >= 0:
@@ -113,7 +81,7 @@ cdef void report_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) no
     if w.ms[R_CLOSED_AT] != ABSENT and CLOSING >> status & 1:
         put_cell(out, w.ms[R_CLOSED_AT], base | F_CLOSED | status << F_STATUS_SHIFT, 0)
     if w.ms[R_RATED_AT] != ABSENT:
-        code = F_GOOD if is_good(field_of(p, d, R_RATING)) else 0
+        code = F_GOOD if is_good(&d[R_RATING]) else 0
         put_cell(out, w.ms[R_RATED_AT], base | F_RATED | code, 0)
     if OPEN_REPORT >> status & 1:
         code = base | F_OPEN | status << F_STATUS_SHIFT
@@ -122,35 +90,34 @@ cdef void report_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) no
         put_packed(out, STOCK, code, 0)
 
 
-cdef inline bint is_good(PyObject *rating) noexcept:
-    cdef int64_t number = index_of(&RATING, rating)
+cdef inline bint is_good(const Value *rating) noexcept:
+    cdef int64_t number = member(rating)
     return number >= 0 and GOOD >> number & 1
 
 
-cdef void case_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noexcept:
-    cdef Plan *p = &CASE_PLAN
+cdef void case_cells(const Value *d, Walked *w, int64_t territory, Cells *out) noexcept:
     cdef int64_t base = (
         territory << TERRITORY
-        | index_of(&LEVEL, field_of(p, d, C_LEVEL)) << C_LEVEL_SHIFT
-        | index_of(&PROCEDURE_FIELD, field_of(p, d, C_PROCEDURE_FIELD)) << C_FIELD_SHIFT
-        | index_of(&CASE_CHANNEL, field_of(p, d, C_CHANNEL)) << C_CHANNEL_SHIFT
-        | index_of(&SERVICE_LEVEL, field_of(p, d, C_SERVICE_LEVEL)) << C_SERVICE_SHIFT
-        | index_of(&PORTAL, field_of(p, d, C_PORTAL)) << C_PORTAL_SHIFT
+        | member(&d[C_LEVEL]) << C_LEVEL_SHIFT
+        | member(&d[C_PROCEDURE_FIELD]) << C_FIELD_SHIFT
+        | member(&d[C_CHANNEL]) << C_CHANNEL_SHIFT
+        | member(&d[C_SERVICE_LEVEL]) << C_SERVICE_SHIFT
+        | member(&d[C_PORTAL]) << C_PORTAL_SHIFT
     )
-    cdef int64_t status = index_of(&CASE_STATUS, field_of(p, d, C_STATUS))
+    cdef int64_t status = member(&d[C_STATUS])
     cdef int64_t registered = w.ms[C_REGISTERED_AT]
     cdef int64_t accepted = w.ms[C_ACCEPTED_AT]
     cdef int64_t solved = w.ms[C_SOLVED_AT]
     cdef int64_t due = w.ms[C_DUE_AT]
     cdef int64_t ms, code, elapsed, before, number
     cdef bint paid_online = w.payment != NULL and (
-        index_of(&METHOD, field_of(&PAYMENT_PLAN, w.payment, PAY_METHOD)) != CASH
+        member(&w.payment[PAY_METHOD]) != CASH
     )
     cdef int step
     code = base | G_REGISTERED
-    if field_of(p, d, C_AUTH) is Py_True:
+    if d[C_AUTH].kind == V_TRUE:
         code |= G_AUTH
-    if field_of(p, d, C_POPDB_CHECKED) is Py_True:
+    if d[C_POPDB_CHECKED].kind == V_TRUE:
         code |= G_POPDB
     if w.ms[C_SYNCED_AT] != ABSENT:
         code |= G_SYNCED
@@ -158,12 +125,12 @@ cdef void case_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noex
         code |= G_REFUSED
     put_cell(out, registered, code, 0)
     if accepted != ABSENT:
-        number = number_of(field_of(p, d, C_TOTAL))
+        number = number_of(&d[C_TOTAL])
         put_cell(out, accepted, base | G_ACCEPTED, number)
-        number = number_of(field_of(p, d, C_DIGITISED))
+        number = number_of(&d[C_DIGITISED])
         if number:
             put_cell(out, accepted, base | G_DIGITISED, number)
-        number = number_of(field_of(p, d, C_REUSED))
+        number = number_of(&d[C_REUSED])
         if number:
             put_cell(out, accepted, base | G_REUSED, number)
     if solved != ABSENT:
@@ -176,9 +143,9 @@ cdef void case_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noex
             else:
                 number = ON_TIME
             code |= number << G_TIMELINESS_SHIFT
-        if field_of(p, d, C_RESULT_DIGITAL) is Py_True:
+        if d[C_RESULT_DIGITAL].kind == V_TRUE:
             code |= G_DIGITAL
-        if number_of(field_of(p, d, C_FEE_DUE)) > 0:
+        if number_of(&d[C_FEE_DUE]) > 0:
             code |= (FEE_PAID_ONLINE if paid_online else FEE_DUE) << G_FEE_SHIFT
         elapsed = -1 if accepted == ABSENT else solved - accepted
         if elapsed >= 0:
@@ -187,13 +154,13 @@ cdef void case_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noex
             put_cell(out, solved, code, 0)
     if w.ms[C_RETURNED_AT] != ABSENT:
         code = base | G_RETURNED
-        if index_of(&CASE_CHANNEL, field_of(p, d, C_CHANNEL)) == ONLINE and (
-            index_of(&CASE_CHANNEL, field_of(p, d, C_RESULT_CHANNEL)) == ONLINE
+        if member(&d[C_CHANNEL]) == ONLINE and (
+            member(&d[C_RESULT_CHANNEL]) == ONLINE
         ):
             code |= G_FULL_ONLINE
         put_cell(out, w.ms[C_RETURNED_AT], code, 0)
     if paid_online:
-        number = number_of(field_of(&PAYMENT_PLAN, w.payment, PAY_AMOUNT))
+        number = number_of(&w.payment[PAY_AMOUNT])
         put_cell(out, w.paid_at, base | G_PAID, number)
     if w.has_steps:
         before = registered
@@ -209,7 +176,7 @@ cdef void case_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noex
                 put_cell(out, ms, code, 0)
             before = ms
     if w.ms[C_RATED_AT] != ABSENT:
-        code = G_GOOD if is_good(field_of(p, d, C_RATING)) else 0
+        code = G_GOOD if is_good(&d[C_RATING]) else 0
         put_cell(out, w.ms[C_RATED_AT], base | G_RATED | code, 0)
     if OPEN_CASE >> status & 1:
         code = base | G_OPEN | status << G_STATUS_SHIFT
@@ -218,14 +185,13 @@ cdef void case_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noex
         put_packed(out, STOCK, code, 0)
 
 
-cdef int64_t listing_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noexcept:
+cdef int64_t listing_cells(const Value *d, Walked *w, int64_t territory, Cells *out) noexcept:
     """Also returns the packed territory and dimensions."""
-    cdef Plan *p = &LISTING_PLAN
     cdef int64_t base = (
         territory << TERRITORY
-        | index_of(&PLATFORM, field_of(p, d, L_PLATFORM)) << L_PLATFORM_SHIFT
-        | index_of(&GROUP, field_of(p, d, L_GROUP)) << L_GROUP_SHIFT
-        | index_of(&SELLER, field_of(p, d, L_SELLER)) << L_SELLER_SHIFT
+        | member(&d[L_PLATFORM]) << L_PLATFORM_SHIFT
+        | member(&d[L_GROUP]) << L_GROUP_SHIFT
+        | member(&d[L_SELLER]) << L_SELLER_SHIFT
     )
     put_cell(out, w.ms[L_CREATED_AT], base | E_CREATED, 0)
     if w.ms[L_DELISTED_AT] != ABSENT:
@@ -233,19 +199,18 @@ cdef int64_t listing_cells(PyObject *d, Walked *w, int64_t territory, Cells *out
     return base
 
 
-cdef void order_cells(PyObject *d, Walked *w, int64_t territory, Cells *out) noexcept:
-    cdef Plan *p = &ORDER_PLAN
+cdef void order_cells(const Value *d, Walked *w, int64_t territory, Cells *out) noexcept:
     cdef int64_t base = (
         territory << TERRITORY
-        | index_of(&PLATFORM, field_of(p, d, O_PLATFORM)) << O_PLATFORM_SHIFT
-        | index_of(&ORDER_PAYMENT, field_of(p, d, O_PAYMENT)) << O_PAYMENT_SHIFT
+        | member(&d[O_PLATFORM]) << O_PLATFORM_SHIFT
+        | member(&d[O_PAYMENT]) << O_PAYMENT_SHIFT
     )
-    cdef int64_t status = index_of(&ORDER_STATUS, field_of(p, d, O_STATUS))
+    cdef int64_t status = member(&d[O_STATUS])
     cdef int64_t code = base | E_PLACED | (E_CANCELLED_FLAG if status == CANCELLED else 0)
     put_cell(out, w.ms[O_PLACED_AT], code, 0)
     if w.ms[O_COMPLETED_AT] != ABSENT:
         code = base | E_COMPLETED | (E_COMPLETED_FLAG if status == COMPLETED else 0)
-        put_cell(out, w.ms[O_COMPLETED_AT], code, number_of(field_of(p, d, O_VALUE)))
+        put_cell(out, w.ms[O_COMPLETED_AT], code, number_of(&d[O_VALUE]))
 
 
 cdef bint exchange(Changes *changes, const uint8_t *old, int old_count, Cells *new) noexcept:

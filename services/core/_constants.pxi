@@ -1,18 +1,23 @@
 # The numbers of the core, taken from where they are defined when the module is imported.
 
 # No entity of the contract comes near it; one that does is left to the pure form.
-cdef enum:
-    MOST_ENTRIES = 32
 cdef Py_ssize_t BUFFER_BYTES = 400_000
+# CloudEvents sources whose counts are kept in C at a time.
+cdef enum:
+    MOST_ORIGINS = 32
+    ROW = 8  # numbers of a record in services.core.packed
 cdef uint64_t SPREAD_A = 0x9E3779B185EBCA87
 cdef uint64_t SPREAD_B = 0xC2B2AE3D27D4EB4F
 
 MSGPACK = msgspec.msgpack.Encoder()
-DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 OUTCOMES = head.OUTCOMES
 HISTORY_SUFFIX = entity.HISTORY_SUFFIX
 # What C points to must stay.
 KEPT = []
+cdef bytes ARRIVAL = record.ARRIVAL_HEADER.encode()
+cdef const char *ARRIVAL_NAME = ARRIVAL
+cdef Py_ssize_t ARRIVAL_NAME_SIZE = len(ARRIVAL)
+cdef int64_t LATEST_ARRIVAL = record._LATEST_ARRIVAL
 
 cdef Py_ssize_t MAX_EVENT_BYTES = catalog.MAX_EVENT_BYTES
 cdef int64_t FUTURE_TOLERANCE = codec.FUTURE_TOLERANCE_MS
@@ -195,3 +200,10 @@ cdef int I_TARGET = field_number(v1.Indicator, "target")
 cdef int I_TARGET_LOW = field_number(v1.Indicator, "target_low")
 cdef int I_TEXT = field_number(v1.Indicator, "text")
 cdef int I_DIMS = field_number(v1.Indicator, "dims")
+
+cdef int R_REPORT_ID = field_number(v1.FieldReport, "report_id")
+cdef int R_PROVINCE = field_number(v1.FieldReport, "province_code")
+cdef int R_DISTRICT = field_number(v1.FieldReport, "district_code")
+cdef int R_COMMUNE = field_number(v1.FieldReport, "commune_code")
+cdef int R_LAT = field_number(v1.FieldReport, "lat")
+cdef int R_LON = field_number(v1.FieldReport, "lon")

@@ -274,6 +274,18 @@ static inline int changes_add(Changes *t, int32_t pane, int64_t code, int32_t n,
     return 1;
 }
 
+/* Empty again; a table that was well used keeps its room for the next flush. */
+static void changes_empty(Changes *t) {
+    if (t->rows && t->count * 8 > t->mask) {
+        memset(t->rows, 0, (t->mask + 1) * sizeof(Change));
+        t->count = 0;
+        return;
+    }
+    free(t->rows);
+    t->rows = NULL;
+    t->mask = t->count = 0;
+}
+
 static void changes_clear(Changes *t) {
     free(t->rows);
     t->rows = NULL;

@@ -4,58 +4,36 @@
 
 It takes the ordinary records: a good event about an entity. Whatever is out of the ordinary (bytes
 that are no event, a wrong key, a time in the future, an absurd number) is left to the pure form
-before anything was changed, so every reject has one author. Built where a C compiler is
+before anything was changed, so every reject has one author. No object is made of an event: its
+JSON is scanned (_scan.h) into fields that point into the record. Built where a C compiler is
 (setup.py); :mod:`services.core.speed` chooses.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_SetItem
 from libc.math cimport ceil, log
-from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from types import MemberDescriptorType
+import typing
 
 import msgspec
+import msgspec.inspect
 import numpy as np
 
-from schemas import catalog, codec, v1, wire
-from services.core import calendar_day, contributions, entity, facts, head, series
+from schemas import catalog, codec, v1
+from services.core import calendar_day, contributions, entity, facts, head, record, series
+from services.core.packed import PackedRecords
 from services.core.panes import Delta
 from services.core.record import arrival_ms
 
 cdef extern from "Python.h":
     ctypedef struct PyObject:
         pass
-    ctypedef struct PyTypeObject:
-        pass
-    PyObject *Py_True
-    PyObject *Py_False
-    PyTypeObject *Py_TYPE(PyObject *)
-    bint PyUnicode_CheckExact(PyObject *)
-    bint PyLong_CheckExact(PyObject *)
-    bint PyFloat_CheckExact(PyObject *)
-    bint PyDict_CheckExact(PyObject *)
-    double PyFloat_AS_DOUBLE(PyObject *)
-    const char *PyUnicode_AsUTF8AndSize(PyObject *, Py_ssize_t *) noexcept
-    int PyUnicode_Compare(PyObject *, PyObject *) noexcept
-    int64_t PyLong_AsLongLong(PyObject *) noexcept
-    int64_t PyLong_AsLongLongAndOverflow(PyObject *, int *) noexcept
-    Py_ssize_t PyDict_Size(PyObject *) noexcept
-    int PyDict_Next(PyObject *, Py_ssize_t *, PyObject **, PyObject **) noexcept
     PyObject *PyDict_GetItemWithError(object, object) except? NULL
     PyObject *PyList_GET_ITEM(object, Py_ssize_t) noexcept
-    void PyErr_Clear() noexcept
-
-cdef extern from "structmember.h":
-    int T_OBJECT, T_OBJECT_EX
-    ctypedef struct PyMemberDef:
-        int type
-        Py_ssize_t offset
-    ctypedef struct PyMemberDescrObject:
-        PyMemberDef *d_member
 
 cdef extern from "_fast.h":
     ctypedef struct Change:
@@ -76,7 +54,48 @@ cdef extern from "_fast.h":
     uint8_t *put_text(uint8_t *, const char *, size_t) noexcept
     uint8_t *put_map(uint8_t *, size_t) noexcept
     bint changes_add(Changes *, int32_t, int64_t, int32_t, int64_t) noexcept
+    void changes_empty(Changes *) noexcept
     void changes_clear(Changes *) noexcept
+
+cdef extern from "_scan.h":
+    enum:
+        MOST_FIELDS, MOST_ENTRIES, MOST_MEMBERS, MOST_ENVELOPE, MOST_PAYMENT
+        A_TEXT, A_MEMBER, A_INT, A_REAL, A_BOOL, A_INSTANTS, A_TEXTS, A_STRUCT, A_DATA
+        V_MISSING, V_NULL, V_TEXT, V_INT, V_REAL, V_FALSE, V_TRUE, V_MAP, V_STRUCT
+    ctypedef struct Value:
+        const char *text
+        int64_t number
+        double real
+        int32_t size, kind
+    ctypedef struct Entry:
+        const char *name
+        const char *text
+        int32_t name_size, text_size
+    ctypedef struct Member:
+        const char *text
+        int32_t size
+    ctypedef struct Field:
+        const char *json
+        int32_t json_size, asks, nullable, required, members, kind, name_size
+        int64_t least, most
+        Member *member
+        uint8_t *name
+    ctypedef struct Plan:
+        int32_t count
+        int32_t *after
+        uint64_t required
+        Field *fields
+    ctypedef struct Scan:
+        Value *envelope
+        Value *data
+        Value *payment
+        Entry *entries
+        int32_t entries_count, type_at
+        Plan *envelope_plan
+        Plan *payment_plan
+        Plan **data_plans
+        char *arena
+    int scan_event(Scan *, const uint8_t *, size_t) noexcept
 
 include "_constants.pxi"
 include "_walk.pxi"
@@ -122,7 +141,7 @@ cdef class CompiledChanges:
                     n[at_row] = row.n
                     s[at_row] = row.s
                     at_row += 1
-        changes_clear(&self.table)
+        changes_empty(&self.table)
         return Delta(*[np.frombuffer(column, dtype="<i8") for column in columns])
 
 
@@ -133,32 +152,40 @@ cdef struct Place:
     char codes[24]
 
 
+cdef object text_of(const Value *value):
+    """Text as Python has it, None for null."""
+    return None if value.kind == V_NULL else value.text[:value.size].decode()
+
+
 cdef class Places:
     """Territories.deepest and .of_code behind a small cache by the codes' text."""
 
     cdef Place cache[4096]
     cdef object territories
     cdef uint8_t *unknown
-    cdef list provinces
+    cdef int32_t *province_of  # row -> number of its province
+    cdef list codes            # of the provinces, by number
 
     def __init__(self, territories, is_unknown, provinces):
         cdef Py_ssize_t i
         self.territories = territories
-        self.provinces = provinces
+        self.codes = sorted(set(provinces))
         self.unknown = <uint8_t *>malloc(len(is_unknown) + 1)
-        if self.unknown == NULL:
+        self.province_of = <int32_t *>malloc((len(provinces) + 1) * sizeof(int32_t))
+        if self.unknown == NULL or self.province_of == NULL:
             raise MemoryError
+        numbers = {code: number for number, code in enumerate(self.codes)}
         for i in range(len(is_unknown)):
             self.unknown[i] = 1 if is_unknown[i] else 0
+            self.province_of[i] = numbers[provinces[i]]
 
     def __dealloc__(self):
         free(self.unknown)
+        free(self.province_of)
 
-    cdef int deepest(self, PyObject *province, PyObject *district, PyObject *commune) except -1:
-        """The row of an entity; with NULL for the district, that of a single code."""
-        cdef PyObject *given[3]
-        cdef Py_ssize_t size
-        cdef const char *text
+    cdef int deepest(self, const Value *province, const Value *district, const Value *commune) except -1:
+        """The row of an entity; with NULL for the others, that of a single code."""
+        cdef const Value *given[3]
         cdef Place wanted
         cdef Place *found
         cdef int i, used = 0
@@ -168,15 +195,14 @@ cdef class Places:
         for i in range(3):
             if given[i] == NULL:
                 wanted.sizes[i] = -2
-            elif given[i] is <PyObject *>None:
+            elif given[i].kind == V_NULL:
                 wanted.sizes[i] = -1
             else:
-                text = text_of(given[i], &size)
-                if text == NULL or used + size > 24:
+                if used + given[i].size > 24:
                     return self.look_up(province, district, commune)
-                memcpy(wanted.codes + used, text, size)
-                wanted.sizes[i] = size
-                used += size
+                memcpy(wanted.codes + used, given[i].text, given[i].size)
+                wanted.sizes[i] = given[i].size
+                used += given[i].size
         memcpy(words, wanted.codes, 24)
         words[0] = (words[0] ^ (words[1] * SPREAD_A) ^ (words[2] * SPREAD_B)) * SPREAD_A
         words[0] ^= <uint64_t>(wanted.sizes[0] + 64 * wanted.sizes[1] + 4096 * wanted.sizes[2])
@@ -191,10 +217,10 @@ cdef class Places:
             found[0] = wanted
         return found.row
 
-    cdef int look_up(self, PyObject *province, PyObject *district, PyObject *commune) except -1:
+    cdef int look_up(self, const Value *province, const Value *district, const Value *commune) except -1:
         if district == NULL:
-            return self.territories.of_code(<object>province)
-        return self.territories.deepest(<object>province, <object>district, <object>commune)
+            return self.territories.of_code(text_of(province))
+        return self.territories.deepest(text_of(province), text_of(district), text_of(commune))
 
 
 cdef enum:
@@ -205,24 +231,41 @@ cdef enum:
     REPORT, CASE, LISTING, ORDER, INDICATOR
 
 
+cdef struct Origin:
+    # A CloudEvents source: its name points into a bytes object of `origin_names`.
+    const char *name
+    Py_ssize_t size
+    bint from_history
+    int64_t counts[6]
+
+
+# Arrivals that were not read from the head yet, and those it has not.
+cdef int64_t UNREAD = -2, NEVER = -1
+
+
 cdef class CompiledFold:
     """The fold of one partition; the state itself stays with its PartitionState."""
 
-    cdef object decode, state, entities, dirty, about, feeds, urgent_ids, latest, expiry
-    cdef object outcomes, by_source, source_name
+    cdef object state, entities, dirty, about, feeds, urgent_ids, latest, expiry, outcomes
+    cdef list origin_names, origin_counts
     cdef CompiledChanges changes
     cdef Places places
-    cdef int kind
+    cdef Scan scan
+    cdef int kind, origins, origin
     cdef uint32_t partition, partitions, facts
-    cdef bint wall, has_event_time, from_history
+    cdef bint wall, has_event_time
     cdef int64_t fence, clock, arrival, event_time, unknown, late, very_late, gaps
     cdef int64_t counts[6]
-    cdef int64_t source_counts[6]
+    cdef Origin origin_of[MOST_ORIGINS]
+    cdef int64_t *fed           # last arrival by number of the province
+    cdef int64_t *fed_before    # what the head has
     cdef uint8_t *buffer
+    cdef char *arena
 
     def __cinit__(self):
         self.buffer = <uint8_t *>malloc(BUFFER_BYTES)
-        if self.buffer == NULL:
+        self.arena = <char *>malloc(MAX_EVENT_BYTES)
+        if self.buffer == NULL or self.arena == NULL:
             raise MemoryError
 
     def __init__(self, topic, partition, partitions, wall, places, changes, facts):
@@ -238,14 +281,27 @@ cdef class CompiledFold:
         self.facts = facts
         self.places = places
         self.changes = changes
-        self.decode = wire.Decoder.decode
+        self.scan.type_at = TYPE_AT
+        self.scan.envelope_plan = &ENVELOPE_PLAN
+        self.scan.payment_plan = &PAYMENT_PLAN
+        self.scan.data_plans = PLANS
+        self.origin_names, self.origin_counts = [], []
+        size = len(self.places.codes) * sizeof(int64_t)
+        self.fed = <int64_t *>malloc(size)
+        self.fed_before = <int64_t *>malloc(size)
+        if self.fed == NULL or self.fed_before == NULL:
+            raise MemoryError
 
     def __dealloc__(self):
         free(self.buffer)
+        free(self.arena)
+        free(self.fed)
+        free(self.fed_before)
 
     # --- in and out: what the pure form reads and writes must be with the state -------------------
 
     cdef enter(self, state):
+        cdef Py_ssize_t i
         about = state._head
         self.state = state
         self.entities = state._entities
@@ -263,15 +319,20 @@ cdef class CompiledFold:
         self.event_time = about.event_time or 0
         self.unknown, self.late, self.very_late = about.unknown, about.late, about.very_late
         self.gaps = about.gaps
-        self.source_name = None
+        for i in range(len(self.places.codes)):
+            self.fed[i] = UNREAD
         memset(self.counts, 0, sizeof(self.counts))
 
     cdef leave(self):
+        cdef Py_ssize_t i
         state, about = self.state, self.about
-        self.settle_source()
+        self.settle_origins()
         for i in range(6):
             if self.counts[i]:
                 self.outcomes[OUTCOMES[i]] += self.counts[i]
+        for i in range(len(self.places.codes)):
+            if self.fed[i] != UNREAD and self.fed[i] != self.fed_before[i]:
+                self.feeds[self.places.codes[i]] = self.fed[i]
         state.fence = self.fence
         state.clock = self.clock
         state._arrival = self.arrival
@@ -281,22 +342,38 @@ cdef class CompiledFold:
         about.gaps = self.gaps
         self.state = None
 
-    cdef settle_source(self):
-        if self.source_name is not None:
-            for i in range(6):
-                if self.source_counts[i]:
-                    self.by_source[OUTCOMES[i]] += self.source_counts[i]
-        self.source_name = None
+    cdef settle_origins(self):
+        cdef int i, outcome
+        for i in range(self.origins):
+            counts = self.origin_counts[i]
+            for outcome in range(6):
+                if self.origin_of[i].counts[outcome]:
+                    counts[OUTCOMES[outcome]] += self.origin_of[i].counts[outcome]
+        self.origin_names.clear()
+        self.origin_counts.clear()
+        self.origins = self.origin = 0
 
-    cdef int choose_source(self, PyObject *name) except -1:
-        if self.source_name is not None and PyUnicode_Compare(<PyObject *>self.source_name, name) == 0:
+    cdef int choose_origin(self, const Value *name) except -1:
+        cdef Origin *of = &self.origin_of[self.origin]
+        cdef int i
+        if self.origin < self.origins and is_named(of, name):
             return 0
-        self.settle_source()
-        text = <object>name
-        self.by_source = self.about.source(text).outcomes
-        self.source_name = text
-        self.from_history = text.endswith(HISTORY_SUFFIX)
-        memset(self.source_counts, 0, sizeof(self.source_counts))
+        for i in range(self.origins):
+            if is_named(&self.origin_of[i], name):
+                self.origin = i
+                return 0
+        if self.origins == MOST_ORIGINS:
+            self.settle_origins()
+        kept = name.text[:name.size]
+        text = kept.decode()
+        self.origin_names.append(kept)
+        self.origin_counts.append(self.about.source(text).outcomes)
+        self.origin = self.origins
+        self.origins += 1
+        of = &self.origin_of[self.origin]
+        of.name, of.size = kept, name.size
+        of.from_history = text.endswith(HISTORY_SUFFIX)
+        memset(of.counts, 0, sizeof(of.counts))
         return 0
 
     cdef int count(self, int outcome) except -1:
@@ -306,66 +383,108 @@ cdef class CompiledFold:
         self.counts[outcome] += 1
         return 0
 
-    cdef int count_source(self, int outcome) except -1:
-        if self.source_counts[outcome] == 0 and OUTCOMES[outcome] not in self.by_source:
-            self.by_source[OUTCOMES[outcome]] = 0
-        self.source_counts[outcome] += 1
+    cdef int count_origin(self, int outcome) except -1:
+        cdef Origin *of = &self.origin_of[self.origin]
+        if of.counts[outcome] == 0:
+            counts = self.origin_counts[self.origin]
+            if OUTCOMES[outcome] not in counts:
+                counts[OUTCOMES[outcome]] = 0
+        of.counts[outcome] += 1
         return 0
 
     # --- the fold -----------------------------------------------------------------------------------
 
     def fold(self, state, records):
         """PartitionState.fold, but for the purge behind it."""
-        cdef int64_t offset, arrival
-        cdef int outcome
         dead = []
         self.enter(state)
+        if type(records) is PackedRecords:
+            self.fold_packed(records, dead)
+        else:
+            self.fold_each(records, dead)
+        self.leave()
+        return dead
+
+    cdef int fold_each(self, object records, list dead) except -1:
+        cdef int64_t offset, arrival
+        cdef int outcome
         for record in records:
             offset = record.offset
             if offset <= self.fence:
                 continue
-            self.gaps += offset - self.fence - 1
             arrival = record.timestamp if self.wall else arrival_ms(record, "event")
-            if arrival > self.arrival:
-                self.arrival = arrival
-                if self.wall:
-                    self.clock = arrival
-            outcome = self.absorb(record.key, record.value, arrival)
+            self.advance(offset, arrival)
+            key, value = record.key, record.value
+            outcome = LEFT_TO_PURE
+            if PyBytes_CheckExact(key) and PyBytes_CheckExact(value):
+                outcome = self.absorb(
+                    <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
+                    <const uint8_t *>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), arrival,
+                )
             if outcome == LEFT_TO_PURE:
-                self.leave()
-                outcome = OUTCOMES.index(state._absorb(record, arrival, dead))
-                self.enter(state)
+                outcome = self.ask_pure(record, arrival, dead)
             self.count(outcome)
             self.fence = offset
-        self.leave()
-        return dead
+        return 0
 
-    cdef int absorb(self, object key, object value, int64_t arrival) except -2:
+    cdef int fold_packed(self, object records, list dead) except -1:
+        cdef const int64_t[::1] rows = np.frombuffer(records.rows, dtype="<i8")
+        cdef const int64_t *row
+        cdef const uint8_t *from_ = NULL
+        cdef Py_ssize_t i, first = records.start, end = records.end
+        cdef int64_t arrival
+        cdef int outcome
+        cdef list all_buffers = records.buffers
+        cdef Py_ssize_t known = -1
+        for i in range(first, end):
+            row = &rows[i * ROW]
+            if row[0] <= self.fence:
+                continue
+            if row[2] != known:
+                known = row[2]
+                from_ = <const uint8_t *>PyBytes_AS_STRING(<bytes?>all_buffers[known])
+            arrival = row[1] if self.wall else stated_arrival(from_ + row[7], row[1])
+            self.advance(row[0], arrival)
+            outcome = LEFT_TO_PURE
+            if row[4] >= 0 and row[6] >= 0:
+                outcome = self.absorb(from_ + row[3], row[4], from_ + row[5], row[6], arrival)
+            if outcome == LEFT_TO_PURE:
+                outcome = self.ask_pure(records[i - first], arrival, dead)
+            self.count(outcome)
+            self.fence = row[0]
+        return 0
+
+    cdef inline void advance(self, int64_t offset, int64_t arrival) noexcept:
+        self.gaps += offset - self.fence - 1
+        if arrival > self.arrival:
+            self.arrival = arrival
+            if self.wall:
+                self.clock = arrival
+
+    cdef int ask_pure(self, object record, int64_t arrival, list dead) except -1:
+        state = self.state
+        self.leave()
+        outcome = OUTCOMES.index(state._absorb(record, arrival, dead))
+        self.enter(state)
+        return outcome
+
+    cdef int absorb(
+        self, const uint8_t *key, Py_ssize_t key_size, const uint8_t *value, Py_ssize_t size,
+        int64_t arrival,
+    ) except -2:
         cdef Walked w
         cdef int kind, outcome, step
         cdef int64_t time, revision
         cdef uint32_t hashed
-        cdef PyObject *envelope
-        cdef PyObject *d
-        if not PyBytes_CheckExact(key) or not PyBytes_CheckExact(value):
+        cdef Value *d = self.scan.data
+        if size > MAX_EVENT_BYTES or not ioc_is_utf8(value, size):
             return LEFT_TO_PURE
-        if PyBytes_GET_SIZE(value) > MAX_EVENT_BYTES:
+        self.scan.arena = self.arena
+        kind = scan_event(&self.scan, value, size)
+        if kind != self.kind and not (kind == ORDER and self.kind == LISTING):
             return LEFT_TO_PURE
-        try:
-            event = self.decode(value)
-        except DECODING_ERRORS:
+        if not instant_of(&self.scan.envelope[TIME_AT], &time) or time > arrival + FUTURE_TOLERANCE:
             return LEFT_TO_PURE
-        envelope = <PyObject *>event
-        kind = self.kind
-        if Py_TYPE(envelope) != EVENT_TYPES[kind]:
-            if kind != LISTING or Py_TYPE(envelope) != EVENT_TYPES[ORDER]:
-                return LEFT_TO_PURE
-            kind = ORDER
-        if not ioc_is_utf8(<const uint8_t *>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)):
-            return LEFT_TO_PURE
-        if not instant_of(at(envelope, TIME_AT[kind]), &time) or time > arrival + FUTURE_TOLERANCE:
-            return LEFT_TO_PURE
-        d = at(envelope, DATA_AT[kind])
         w.cursor = self.buffer
         w.limit = self.buffer + BUFFER_BYTES
         w.latest = INT64_MIN
@@ -373,43 +492,45 @@ cdef class CompiledFold:
         w.payment = NULL
         for step in range(5):
             w.step_ms[step] = ABSENT
-        if not walk(PLANS[kind], d, &w):
+        if not walk(PLANS[kind], &self.scan, d, &w):
             return LEFT_TO_PURE
         if w.latest > arrival + FUTURE_TOLERANCE or w.latest >= LAST_PANE_END:
             return LEFT_TO_PURE
-        hashed = ioc_murmur2(<const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        hashed = ioc_murmur2(key, key_size)
         if (hashed & 0x7FFFFFFF) % self.partitions != self.partition:
             return LEFT_TO_PURE
         if kind == INDICATOR:
-            if not self.is_series_key(d, key):
+            if not self.is_series_key(d, key, key_size):
                 return LEFT_TO_PURE
-        elif not is_text(at(d, KEY_AT[kind]), key):
+        elif d[KEY_AT[kind]].size != key_size or memcmp(d[KEY_AT[kind]].text, key, key_size) != 0:
             return LEFT_TO_PURE
         # From here on nothing is left to the pure form.
-        revision = PyLong_AsLongLong(at(d, REVISION_AT[kind]))
-        self.choose_source(at(envelope, SOURCE_AT[kind]))
+        revision = d[REVISION_AT[kind]].number
+        self.choose_origin(&self.scan.envelope[SOURCE_AT])
         if time < arrival - EXPIRED_AFTER:
             outcome = EXPIRED
         elif kind == INDICATOR:
-            outcome = self.take_period(d, key, &w, time, revision, arrival)
+            name = PyBytes_FromStringAndSize(<const char *>key, key_size)
+            outcome = self.take_period(d, name, &w, time, revision, arrival)
         else:
-            outcome = self.take_entity(kind, d, key, &w, time, revision, arrival)
-        self.count_source(outcome)
+            if kind == CASE or kind == REPORT:
+                name = PyBytes_FromStringAndSize(<const char *>key, key_size)
+            else:
+                name = entity_key(kind, key, key_size, &d[ID_AT[kind]])
+            outcome = self.take_entity(kind, d, name, &w, time, revision, arrival)
+        self.count_origin(outcome)
         return outcome
 
     cdef int take_entity(
-        self, int kind, PyObject *d, object key, Walked *w, int64_t time, int64_t revision,
+        self, int kind, const Value *d, object key, Walked *w, int64_t time, int64_t revision,
         int64_t arrival,
     ) except -2:
         cdef Cells cells
-        cdef Plan *plan = PLANS[kind]
         cdef int64_t base = 0
         cdef int extra = 0, old_count = 0, row
         cdef const uint8_t *old = NULL
         cdef uint64_t digest
         cdef PyObject *found
-        if kind == LISTING or kind == ORDER:
-            key = entity_key(kind, key, at(d, ID_AT[kind]))
         shard = <object>PyList_GET_ITEM(self.entities, slot_of(key))
         found = PyDict_GetItemWithError(shard, key)
         digest = ioc_xxh64(self.buffer, w.cursor - self.buffer)
@@ -420,10 +541,7 @@ cdef class CompiledFold:
                 return outcome
             old_count = old[ENTITY_SIZE - 1]
             old += ENTITY_SIZE
-        row = self.places.deepest(
-            field_of(plan, d, PROVINCE[kind]), field_of(plan, d, DISTRICT[kind]),
-            field_of(plan, d, COMMUNE[kind]),
-        )  # fmt: skip
+        row = self.places.deepest(&d[PROVINCE[kind]], &d[DISTRICT[kind]], &d[COMMUNE[kind]])
         cells.count = 0
         cells.facts = self.facts
         if kind == CASE:
@@ -435,7 +553,7 @@ cdef class CompiledFold:
             order_cells(d, w, row, &cells)
         else:
             base = listing_cells(d, w, row, &cells)
-            if field_of(plan, d, L_ACTIVE) is Py_True:
+            if d[L_ACTIVE].kind == V_TRUE:
                 extra = ACTIVE_SIZE
         if not exchange(&self.changes.table, old, old_count, &cells):
             raise MemoryError
@@ -451,10 +569,9 @@ cdef class CompiledFold:
         return APPLIED
 
     cdef int take_period(
-        self, PyObject *d, object series_key, Walked *w, int64_t time, int64_t revision,
+        self, const Value *d, object series_key, Walked *w, int64_t time, int64_t revision,
         int64_t arrival,
     ) except -2:
-        cdef Plan *plan = &INDICATOR_PLAN
         cdef int64_t start = w.ms[I_START], end = w.ms[I_END]
         cdef int64_t kept_until = end + (SHORT_KEPT if end - start < DAY else LONG_KEPT)
         cdef uint64_t digest
@@ -491,30 +608,38 @@ cdef class CompiledFold:
         w.cursor = put_be(w.cursor + 1, PERIOD_FIELDS, 2)
         w.cursor = put_text(w.cursor, PyBytes_AS_STRING(series_key), PyBytes_GET_SIZE(series_key))
         for number in (I_INDICATOR, I_TERRITORY, I_KIND, I_UNIT, I_DOMAIN, I_SOURCE_SYSTEM):
-            put_value(w, field_of(plan, d, number))
+            put_value(w, &d[number])
         w.cursor = put_int(put_int(put_int(w.cursor, start), end), time)
         for number in (I_VALUE, I_NUMERATOR, I_DENOMINATOR, I_TARGET, I_TARGET_LOW, I_TEXT):
-            put_value(w, field_of(plan, d, number))
-        put_in_order(w, field_of(plan, d, I_DIMS))
+            put_value(w, &d[number])
+        # As they came. All of it has been written once, so it fits.
+        if d[I_DIMS].kind == V_MAP:
+            put_texts(w, self.scan.entries, self.scan.entries_count)
+        else:
+            put_value(w, &d[I_DIMS])
         value = PyBytes_FromStringAndSize(<char *>self.buffer, w.cursor - self.buffer)
         PyDict_SetItem(shard, key, value)
         PyDict_SetItem(self.dirty, key, None)
-        row = self.places.deepest(field_of(plan, d, I_TERRITORY), NULL, <PyObject *>None)
+        row = self.places.deepest(&d[I_TERRITORY], NULL, NULL)
         self.applied(row, time, arrival)
         return APPLIED
 
     cdef int applied(self, int row, int64_t time, int64_t arrival) except -1:
-        cdef PyObject *last
-        cdef int64_t lateness = 0 if self.from_history else arrival - time
+        cdef bint from_history = self.origin_of[self.origin].from_history
+        cdef int64_t lateness = 0 if from_history else arrival - time
+        cdef int province = self.places.province_of[row]
         if not self.has_event_time or time > self.event_time:
             self.has_event_time = True
             self.event_time = time
         if not self.wall and time > self.clock:
             self.clock = time
-        province = <object>PyList_GET_ITEM(self.places.provinces, row)
-        last = PyDict_GetItemWithError(self.feeds, province)
-        if arrival > (-1 if last == NULL else PyLong_AsLongLong(last)):
-            PyDict_SetItem(self.feeds, province, arrival)
+        if self.fed[province] == UNREAD:
+            self.read_feed(province)
+        if arrival > self.fed[province]:
+            if self.fed[province] == NEVER:
+                # It gets its place in the dict when it is first met, as in the pure form.
+                self.feeds[self.places.codes[province]] = arrival
+            self.fed[province] = arrival
         self.unknown += self.places.unknown[row]
         if lateness > LATE_AFTER:
             if lateness > VERY_LATE_AFTER:
@@ -523,83 +648,114 @@ cdef class CompiledFold:
                 self.late += 1
         return 0
 
-    cdef int look_for_urgency(self, PyObject *d, Walked *w) except -1:
-        cdef Plan *p = &REPORT_PLAN
-        cdef bint urgent = index_of(&PRIORITY, field_of(p, d, R_PRIORITY)) == URGENT
+    cdef int read_feed(self, int province) except -1:
+        last = self.feeds.get(self.places.codes[province], NEVER)
+        self.fed[province] = self.fed_before[province] = last
+        return 0
+
+    cdef int look_for_urgency(self, const Value *d, Walked *w) except -1:
+        cdef bint urgent = d[R_PRIORITY].number == URGENT
         if not urgent and not self.urgent_ids:
             return 0
-        report = <object>d
-        province = self.state._known_province(report.province_code)
+        report_id, province_code = text_of(&d[R_REPORT_ID]), text_of(&d[R_PROVINCE])
+        province = self.state._known_province(province_code)
         urgency = None
-        if not urgent and report.report_id not in self.urgent_ids.get(province, ()):
+        if not urgent and report_id not in self.urgent_ids.get(province, ()):
             return 0
         if urgent:
             urgency = head.UrgentReport(
-                report_id=report.report_id,
+                report_id=report_id,
                 province_code=province,
-                district_code=report.district_code,
-                commune_code=report.commune_code,
-                category=report.category,
-                status=report.status,
+                district_code=text_of(&d[R_DISTRICT]),
+                commune_code=text_of(&d[R_COMMUNE]),
+                category=text_of(&d[R_CATEGORY]),
+                status=text_of(&d[R_STATUS]),
                 reported_at=w.ms[R_REPORTED_AT],
                 due_at=None if w.ms[R_DUE_AT] == ABSENT else w.ms[R_DUE_AT],
                 # As the digest leaves them: -0.0 is 0.0.
-                lat=None if report.lat is None else report.lat + 0.0,
-                lon=None if report.lon is None else report.lon + 0.0,
+                lat=None if d[R_LAT].kind == V_NULL else d[R_LAT].real + 0.0,
+                lon=None if d[R_LON].kind == V_NULL else d[R_LON].real + 0.0,
             )
-        self.state._note_urgent(province, report.report_id, urgency)
+        self.state._note_urgent(province, report_id, urgency)
         return 0
 
-    cdef bint is_series_key(self, PyObject *d, object key) noexcept:
+    cdef bint is_series_key(self, const Value *d, const uint8_t *key, Py_ssize_t size) noexcept:
         """Indicator.series_key, compared piece by piece."""
         cdef Entry entries[MOST_ENTRIES]
-        cdef Plan *plan = &INDICATOR_PLAN
-        cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(key)
-        cdef const uint8_t *end = p + PyBytes_GET_SIZE(key)
-        cdef PyObject *dims = field_of(plan, d, I_DIMS)
+        cdef const uint8_t *p = key
+        cdef const uint8_t *end = key + size
         cdef int count = 0, i
-        cdef Entry value
         if not (
-            eat(&p, end, field_of(plan, d, I_INDICATOR)) and eat_char(&p, end, b"|")
-            and eat(&p, end, field_of(plan, d, I_TERRITORY)) and eat_char(&p, end, b"|")
+            eat(&p, end, d[I_INDICATOR].text, d[I_INDICATOR].size) and eat(&p, end, b"|", 1)
+            and eat(&p, end, d[I_TERRITORY].text, d[I_TERRITORY].size) and eat(&p, end, b"|", 1)
         ):
             return False
-        if dims is not <PyObject *>None:
-            count = sorted_entries(dims, entries)
+        if d[I_DIMS].kind == V_MAP:
+            sort_entries(&self.scan, entries)
+            count = self.scan.entries_count
         for i in range(count):
-            if i and not eat_char(&p, end, b";"):
+            if i and not eat(&p, end, b";", 1):
                 return False
-            value = entries[i]
-            if end - p < value.size or memcmp(p, value.name, value.size) != 0:
+            if not (
+                eat(&p, end, entries[i].name, entries[i].name_size) and eat(&p, end, b"=", 1)
+                and eat(&p, end, entries[i].text, entries[i].text_size)
+            ):
                 return False
-            p += value.size
-            if not eat_char(&p, end, b"=") or not eat(&p, end, value.value):
-                return False
-        return count >= 0 and p == end
+        return p == end
 
 
-cdef inline bint eat(const uint8_t **p, const uint8_t *end, PyObject *text) noexcept:
-    cdef Py_ssize_t size
-    cdef const char *bytes = text_of(text, &size)
-    if bytes == NULL or end - p[0] < size or memcmp(p[0], bytes, size) != 0:
+cdef inline bint is_named(const Origin *of, const Value *name) noexcept:
+    return of.size == name.size and memcmp(of.name, name.text, name.size) == 0
+
+
+cdef inline bint eat(const uint8_t **p, const uint8_t *end, const char *text, Py_ssize_t size) noexcept:
+    if end - p[0] < size or memcmp(p[0], text, size) != 0:
         return False
     p[0] += size
     return True
 
 
-cdef inline bint eat_char(const uint8_t **p, const uint8_t *end, char wanted) noexcept:
-    if p[0] >= end or p[0][0] != <uint8_t>wanted:
-        return False
-    p[0] += 1
-    return True
+cdef int64_t varint(const uint8_t **p) noexcept:
+    """A zigzag number of Kafka's record format; whoever packed the records has checked its bounds."""
+    cdef uint64_t out = 0
+    cdef int shift = 0
+    cdef uint8_t byte
+    while shift < 64:
+        byte = p[0][0]
+        p[0] += 1
+        out |= <uint64_t>(byte & 0x7F) << shift
+        if not byte & 0x80:
+            break
+        shift += 7
+    return <int64_t>(out >> 1) ^ -<int64_t>(out & 1)
 
 
-cdef inline bint is_text(PyObject *text, object key) noexcept:
-    cdef Py_ssize_t size
-    cdef const char *bytes = text_of(text, &size)
-    return bytes != NULL and size == PyBytes_GET_SIZE(key) and (
-        memcmp(bytes, PyBytes_AS_STRING(key), size) == 0
-    )
+cdef int64_t stated_arrival(const uint8_t *headers, int64_t otherwise) noexcept:
+    """services.core.record.arrival_ms of an event-clock system."""
+    cdef int64_t count = varint(&headers), name_size, size, arrival
+    cdef const uint8_t *name
+    cdef int64_t i, j
+    for i in range(count):
+        name_size = varint(&headers)
+        name = headers
+        headers += name_size
+        size = varint(&headers)
+        if size < 0:
+            continue
+        if 0 < size <= 20 and name_size == ARRIVAL_NAME_SIZE and (
+            memcmp(name, ARRIVAL_NAME, name_size) == 0
+        ):
+            arrival = 0
+            for j in range(size):
+                if headers[j] < 48 or headers[j] > 57:
+                    break
+                if arrival < LATEST_ARRIVAL:
+                    arrival = arrival * 10 + headers[j] - 48
+            else:
+                if arrival < LATEST_ARRIVAL:
+                    return arrival
+        headers += size
+    return otherwise
 
 
 cdef inline int slot_of(object key) noexcept:
@@ -629,50 +785,28 @@ cdef inline uint8_t *put_entity(
     return p + ENTITY_SIZE
 
 
-cdef void put_active(uint8_t *p, PyObject *d, int64_t base) noexcept:
-    cdef Plan *plan = &LISTING_PLAN
-    cdef Py_ssize_t size
-    cdef const char *text = text_of(field_of(plan, d, L_STORE), &size)
-    cdef uint64_t store = ioc_xxh64(<const uint8_t *>text, size), product = 0
-    if number_of(field_of(plan, d, L_STARS)) >= OCOP_STARS:
-        text = text_of(field_of(plan, d, L_PRODUCT), &size)
-        product = ioc_xxh64(<const uint8_t *>text, size)
+cdef void put_active(uint8_t *p, const Value *d, int64_t base) noexcept:
+    cdef uint64_t store = ioc_xxh64(<const uint8_t *>d[L_STORE].text, d[L_STORE].size), product = 0
+    if number_of(&d[L_STARS]) >= OCOP_STARS:
+        product = ioc_xxh64(<const uint8_t *>d[L_PRODUCT].text, d[L_PRODUCT].size)
         product = product if product else 1
     memcpy(p, &base, 8)
     memcpy(p + 8, &store, 8)
     memcpy(p + 16, &product, 8)
-    p[24] = 1 if number_of(field_of(plan, d, L_STOCK)) == 0 else 0
+    p[24] = 1 if number_of(&d[L_STOCK]) == 0 else 0
 
 
-cdef void put_in_order(Walked *w, PyObject *dims) noexcept:
-    """A dict of text as it came. All of it has been written once, so it fits."""
-    cdef Py_ssize_t position = 0
-    cdef PyObject *key
-    cdef PyObject *value
-    if dims is <PyObject *>None:
-        put_value(w, dims)
-        return
-    w.cursor = put_map(w.cursor, PyDict_Size(dims))
-    while PyDict_Next(dims, &position, &key, &value):
-        put_value(w, key)
-        put_value(w, value)
-
-
-cdef object entity_key(int kind, object store, PyObject *id):
+cdef object entity_key(int kind, const uint8_t *store, Py_ssize_t store_size, const Value *id):
     """``l`` or ``o``, the length of the store's id, a colon, both ids."""
     cdef char number[24]
-    cdef Py_ssize_t size, store_size = PyBytes_GET_SIZE(store)
-    cdef const char *text = text_of(id, &size)
-    if text == NULL:
-        raise UnicodeEncodeError("utf-8", <object>id, 0, 1, "surrogates not allowed")
     cdef int digits = snprintf(
         number, 24, "l%d:" if kind == LISTING else "o%d:", <int>store_size
     )
-    key = PyBytes_FromStringAndSize(NULL, digits + store_size + size)
+    key = PyBytes_FromStringAndSize(NULL, digits + store_size + id.size)
     cdef char *p = PyBytes_AS_STRING(key)
     memcpy(p, number, digits)
-    memcpy(p + digits, PyBytes_AS_STRING(store), store_size)
-    memcpy(p + digits + store_size, text, size)
+    memcpy(p + digits, store, store_size)
+    memcpy(p + digits + store_size, id.text, id.size)
     return key
 
 
@@ -706,7 +840,8 @@ def flat_entities(dirty, entities):
 def instant(str text):
     """schemas.codec.parse_instant: ms since the epoch, or None for text that is no instant."""
     cdef int64_t ms
-    return ms if instant_of(<PyObject *>text, &ms) else None
+    given = text.encode(errors="surrogatepass")
+    return ms if ioc_instant(given, len(given), &ms) else None
 
 
 def murmur2(bytes data):
@@ -732,3 +867,21 @@ def is_utf8(bytes data):
 def bucket(int64_t ms):
     """services.core.facts.duration_bucket."""
     return duration_bucket(ms)
+
+
+def scans(bytes value):
+    """The scan takes these bytes for an event: which of v1's types, None where the codec decides."""
+    cdef Scan scan
+    cdef int kind
+    memset(&scan, 0, sizeof(scan))
+    scan.type_at = TYPE_AT
+    scan.envelope_plan = &ENVELOPE_PLAN
+    scan.payment_plan = &PAYMENT_PLAN
+    scan.data_plans = PLANS
+    scan.arena = <char *>malloc(len(value) + 1)
+    if scan.arena == NULL:
+        raise MemoryError
+    kept = scan.arena
+    kind = scan_event(&scan, <const uint8_t *>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+    free(kept)
+    return None if kind < 0 else kind

@@ -18,6 +18,7 @@ from faust.types import TP
 
 from schemas import catalog
 from services.core.state import DeadLetter
+from services.kpi import fetching
 from services.kpi.metrics import Metrics
 from services.kpi.partition import Outbox, OwnedPartition, State
 from services.kpi.recovery import Ring, read_rings
@@ -39,6 +40,8 @@ PULSE_SECONDS = 0.04
 DELIVERY_SECONDS = 180.0
 #: Batches that wait for the agent. Together with BATCH_RECORDS the bound on what is in memory.
 QUEUED_BATCHES = 8
+#: Of one partition, in one fetch, as they are in the log (compressed).
+FETCH_BYTES = 512 * 1024
 
 #: (source topic, partition, its ring) -> its state.
 Restore = Callable[[catalog.Topic, int, Ring], State]
@@ -127,6 +130,7 @@ class Worker:
             worker_redirect_stdouts=False,
             cython_optimizations=True,
             consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=FETCH_BYTES,
             broker_session_timeout=10.0,
             broker_heartbeat_interval=2.0,
             broker_commit_interval=3.0,
@@ -139,6 +143,7 @@ class Worker:
             producer_compression_type="snappy",
             producer_request_timeout=30.0,
         )
+        fetching.install()
         transport = BatchTransport(app.conf.broker_consumer, app)
         transport.owner = self
         # Before anything asks the app for its transport.

@@ -13,7 +13,7 @@ import msgspec
 from schemas import v1
 from schemas.catalog import MAX_EVENT_BYTES
 from schemas.codec import parse_instant
-from schemas.wire import INSTANTS
+from schemas.v1 import INSTANTS
 
 _LONGEST_ID = 256
 #: CloudEvents type -> the instants of its data, and the member that is its Kafka key.

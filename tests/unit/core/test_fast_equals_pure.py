@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from schemas import catalog, codec
 from services.core import facts, speed
 from services.core.changes import Changes
+from services.core.packed import PackedRecords
 from services.core.record import Clock
 from services.core.ring import Chain, Flush
 from services.core.selection import ALL, Selection
@@ -190,9 +191,10 @@ class Twins:
         for state in (self.pure, self.compiled):
             state.open_epoch(7)
 
-    def fold(self, batch: list[RawRecord]) -> None:
+    def fold(self, batch: list[RawRecord], *, packed: bool = False) -> None:
         """Both absorb the records and are the same afterwards."""
-        assert self.pure.fold(batch) == self.compiled.fold(batch)
+        given = PackedRecords.of(batch) if packed else batch
+        assert self.pure.fold(batch) == self.compiled.fold(given)
         for name in ("fence", "clock", "_arrival", "_head", "_entities", "_dirty"):
             assert getattr(self.pure, name) == getattr(self.compiled, name), name
         for name in ("_latest", "_expiry", "_purged_at", "_urgent_ids"):
@@ -227,7 +229,7 @@ def run_twins(
     for place, batch in by_place(records).items():
         twins = Twins(place, clock, selection=selection)
         for part in splits(rng, batch, pieces):
-            twins.fold(part)
+            twins.fold(part, packed=rng.random() < 0.5)
             if rng.random() < 0.6:
                 twins.flush()
         twins.flush()
