@@ -54,7 +54,15 @@ def extensions() -> list[Extension]:
         extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
         optional=True,
     )
-    made: list[Extension] = cythonize([fast, panes], build_dir="build/cython", quiet=True)
+    batches = Extension(
+        "services.kpi._batches",
+        ["services/kpi/_batches.pyx"],
+        include_dirs=["services/kpi"],
+        depends=["services/kpi/_batches.h"],
+        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
+        optional=True,
+    )
+    made: list[Extension] = cythonize([fast, panes, batches], build_dir="build/cython", quiet=True)
     return made
 
 

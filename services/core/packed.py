@@ -75,28 +75,10 @@ class PackedRecords(Sequence[SourceRecord]):
     def __iter__(self) -> Iterator[SourceRecord]:
         return map(self._record, range(self.start, self.end))
 
-    @property
-    def first_offset(self) -> int:
-        """The offset of the first record. Raises IndexError when there is none."""
-        return int(self._row(0)[0])
-
-    @property
-    def last_offset(self) -> int:
-        """The offset of the last record. Raises IndexError when there is none."""
-        return int(self._row(-1)[0])
-
-    @property
-    def last_timestamp(self) -> int:
-        """The timestamp (ms) of the last record. Raises IndexError when there is none."""
-        return int(self._row(-1)[1])
-
     def _number(self, at: int) -> int:
         if not -len(self) <= at < len(self):
             raise IndexError(at)
         return self.start + at if at >= 0 else self.end + at
-
-    def _row(self, at: int) -> tuple[int, ...]:
-        return ROW.unpack_from(self.rows, self._number(at) * ROW.size)
 
     def _record(self, number: int) -> SourceRecord:
         offset, timestamp, buffer, key, key_size, value, value_size, headers = ROW.unpack_from(

@@ -28,7 +28,6 @@ from typing import Any, Protocol, TypeVar, cast
 
 from aiokafka.errors import IllegalStateError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.structs import ConsumerRecord
 from faust.serializers.schemas import Schema
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -36,6 +35,7 @@ from faust.types import TP, AppT, ConsumerMessage, EventT
 from faust.types.tuples import Message
 
 from schemas import catalog
+from services.core.record import Record
 from services.kpi import unpacking
 
 log = getLogger(__name__)
@@ -50,7 +50,9 @@ _NONE, _ZSTD = 0, 4
 #: Records in one message at most: bounds how long one fold holds the event loop.
 BATCH_RECORDS = 2000
 
-RawRecord = ConsumerRecord[bytes | None, bytes | None]
+#: Which times the source topics have; nobody looks.
+_LOG_APPEND_TIME = 1
+
 #: Key, value and headers of a record to send; key and value may both be None.
 Letter = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 R = TypeVar("R")
@@ -72,8 +74,8 @@ class BatchMessage(ConsumerMessage):
     """One partition batch: ``value`` is the list of records, ``offset`` that of the last one."""
 
     @property
-    def records(self) -> Sequence[RawRecord]:
-        return cast("Sequence[RawRecord]", self.value)
+    def records(self) -> Sequence[Record]:
+        return cast("Sequence[Record]", self.value)
 
     @property
     def first_offset(self) -> int:
@@ -197,7 +199,7 @@ class BatchConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         if not records or self.should_stop or not self._ready.is_set():
             return
-        for raw_tp, batch in rounds(cast("Mapping[Any, Sequence[RawRecord]]", records)):
+        for raw_tp, batch in rounds(cast("Mapping[Any, Sequence[Record]]", records)):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 break
             tp = ensure_TP(raw_tp)
@@ -213,7 +215,7 @@ class BatchConsumer(driver.Consumer):
                     tp.partition,
                     last.offset,
                     last.timestamp / 1000.0,
-                    last.timestamp_type,
+                    _LOG_APPEND_TIME,
                     None,
                     None,
                     cast("Any", batch),

@@ -15,7 +15,7 @@ from aiohttp import web
 from schemas.catalog import KPI_PARTIAL, SOURCES
 from services.core.merge import View
 from services.core.selection import ALL, Selection
-from services.runtime import service, settings, telemetry
+from services.runtime import fetching, service, settings, telemetry
 from services.runtime.reference import load_territories
 from services.runtime.settings import Settings
 from services.view.api import Api
@@ -86,6 +86,7 @@ async def serve(
     territories = load_territories()
     selection = Selection.of(config.kpis) if config.kpis else ALL
     view = View(territories, config.partitions, config.clock, selection)
+    fetching.install()
 
     def now() -> int:
         return view.clock_at(wall_ms())

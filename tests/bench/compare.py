@@ -339,7 +339,7 @@ def bench(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=400_000, help="for the fast ones")
+    parser.add_argument("--events", type=int, default=800_000, help="for the fast ones")
     parser.add_argument("--small", type=int, default=20_000, help="for the slow ones")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", default="", help="names as in the report, joined by commas")

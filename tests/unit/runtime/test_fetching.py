@@ -1,7 +1,7 @@
 """A fetch never waits at the broker while records of another partition are about to be consumed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.structs import TopicPartition
 
-from services.kpi import fetching
+from services.runtime import fetching
 
 READY, BEHIND = TopicPartition("a", 0), TopicPartition("a", 1)
 
@@ -25,25 +25,22 @@ class Client:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.cluster = SimpleNamespace(leader_for_partition=lambda tp: 0)
-        self.sent: list[Any] = []
 
-    async def send(self, node: int, request: Any) -> Any:
-        self.sent.append(request)
+    async def send(self, node: int, request: Any) -> None:
         await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def fetcher() -> AsyncIterator[tuple[Any, Client, Any]]:
-    """A fetcher of two partitions; with its client and its assignment."""
+async def fetcher(wait_ms: int) -> AsyncIterator[tuple[Any, Any]]:
+    """A fetcher of two partitions, asked to wait so long, and its assignment."""
     subscriptions: Any = SubscriptionState()  # type: ignore[no-untyped-call]  # aiokafka
-    client = Client()
-    made: Any = fetching.EvenFetcher(client, subscriptions, fetch_max_wait_ms=1500)
+    made: Any = fetching.EvenFetcher(Client(), subscriptions, fetch_max_wait_ms=wait_ms)
     subscriptions.assign_from_user([READY, BEHIND])
     assignment = subscriptions.subscription.assignment
     for tp in (READY, BEHIND):
         assignment.state_value(tp).reset_to(5)
     try:
-        yield made, client, assignment
+        yield made, assignment
     finally:
         await made.close()
 
@@ -62,23 +59,40 @@ def fetched(assignment: Any, created: float) -> Any:
     return result
 
 
-async def test_a_request_for_everything_may_wait() -> None:
-    async with fetcher() as (made, _, assignment):
+def looked(look: Callable[[Any, Any], None], wait_ms: int = 1500) -> None:
+    """Give a look at a fetcher and its assignment."""
+
+    async def body() -> None:
+        async with fetcher(wait_ms) as (made, assignment):
+            look(made, assignment)
+
+    asyncio.run(body())
+
+
+def test_a_request_for_everything_may_wait() -> None:
+    def look(made: Any, assignment: Any) -> None:
         assert waits(made._get_actions_per_node(assignment)) == [fetching.WAIT_MS]
 
+    looked(look)
 
-async def test_a_request_that_leaves_waiting_records_out_comes_back_soon() -> None:
-    async with fetcher() as (made, _, assignment):
+
+def test_a_request_that_leaves_waiting_records_out_comes_back_soon() -> None:
+    def look(made: Any, assignment: Any) -> None:
         made._records[BEHIND] = fetched(assignment, created=-1e9)
         actions = made._get_actions_per_node(assignment)
         assert waits(actions) == [fetching.PARTIAL_WAIT_MS]
         assert actions[0][0][1].topics == [("a", [(0, 5, made._max_partition_fetch_bytes)])]
 
+    looked(look)
 
-async def test_the_wait_of_faust_is_not_taken_over_and_patience_is_given() -> None:
-    async with fetcher() as (made, _, _assignment):
-        assert made._fetch_max_wait_ms == fetching.WAIT_MS
+
+@pytest.mark.parametrize(("asked", "given"), [(1500, fetching.WAIT_MS), (250, 250)])
+def test_no_wait_is_longer_than_ours(asked: int, given: int) -> None:
+    def look(made: Any, _: Any) -> None:
+        assert made._fetch_max_wait_ms == given
         assert made._prefetch_backoff == fetching.PATIENCE_SECONDS
+
+    looked(look, asked)
 
 
 def test_install_reaches_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,9 @@ in memory. While a large batch is folded the partitions that are read up are ask
 broker keeps that request until one of them has news (Faust: 1.5 seconds), and meanwhile nobody asks
 for the partition that has a million records left. Measured: a worker on full topics used half a
 core, because it slept in every second one. Here a request that leaves partitions out comes back
-soon, and an ordinary one after half a second.
+soon, and an ordinary one after half a second at most.
 
-This overrides one method of aiokafka, which is therefore pinned exactly; tests/unit/kpi/
+This overrides one method of aiokafka, which is therefore pinned exactly; tests/unit/runtime/
 test_fetching.py holds its contract.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from aiokafka.consumer import consumer, fetcher
 
-#: How long the broker may keep a request when nothing is there: for all that is assigned, and
-#: while something waits to be consumed.
+#: How long the broker may keep a request when nothing is there (at most, for all that is assigned),
+#: and while something waits to be consumed.
 WAIT_MS = 500
 PARTIAL_WAIT_MS = 10
 #: Records that were fetched wait this long before other partitions are asked for alone (seconds).
@@ -27,7 +27,8 @@ class EvenFetcher(fetcher.Fetcher):
     """aiokafka's fetcher with waits that fit a fold of whole batches."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs |= {"fetch_max_wait_ms": WAIT_MS, "prefetch_backoff": PATIENCE_SECONDS}
+        wait = min(kwargs.get("fetch_max_wait_ms", WAIT_MS), WAIT_MS)
+        kwargs |= {"fetch_max_wait_ms": wait, "prefetch_backoff": PATIENCE_SECONDS}
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # aiokafka
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
