@@ -58,7 +58,7 @@ def extensions() -> list[Extension]:
         "services.kpi._batches",
         ["services/kpi/_batches.pyx"],
         include_dirs=["services/kpi"],
-        depends=["services/kpi/_batches.h"],
+        depends=["services/kpi/_batches.h", "services/kpi/_lz4.h"],
         extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
         optional=True,
     )

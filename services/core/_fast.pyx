@@ -160,7 +160,7 @@ cdef object text_of(const Value *value):
 cdef class Places:
     """Territories.deepest and .of_code behind a small cache by the codes' text."""
 
-    cdef Place cache[4096]
+    cdef Place cache[16384]
     cdef object territories
     cdef uint8_t *unknown
     cdef int32_t *province_of  # row -> number of its province
@@ -206,7 +206,7 @@ cdef class Places:
         memcpy(words, wanted.codes, 24)
         words[0] = (words[0] ^ (words[1] * SPREAD_A) ^ (words[2] * SPREAD_B)) * SPREAD_A
         words[0] ^= <uint64_t>(wanted.sizes[0] + 64 * wanted.sizes[1] + 4096 * wanted.sizes[2])
-        found = &self.cache[(words[0] ^ words[0] >> 29 ^ words[0] >> 47) & 4095]
+        found = &self.cache[(words[0] ^ words[0] >> 29 ^ words[0] >> 47) & 16383]
         if not (
             found.used
             and memcmp(found.sizes, wanted.sizes, sizeof(wanted.sizes)) == 0
@@ -564,7 +564,7 @@ cdef class CompiledFold:
         if extra:
             put_active(p + cells.count * 20, d, base)
         PyDict_SetItem(shard, key, value)
-        PyDict_SetItem(self.dirty, key, None)
+        PyDict_SetItem(self.dirty, key, value)
         self.applied(row, time, arrival)
         return APPLIED
 
@@ -594,7 +594,7 @@ cdef class CompiledFold:
             if outcome != APPLIED:
                 return outcome
         # A revision may move the end of the latest period back: it stays the latest.
-        if later or start == known_start:
+        if (later or start == known_start) and (known == NULL or end != known_end or start != known_start):
             self.latest[series_key] = (end, start)
         bucket = floor_div(kept_until, PURGE_EVERY)
         keys = self.expiry.get(bucket)
@@ -619,7 +619,7 @@ cdef class CompiledFold:
             put_value(w, &d[I_DIMS])
         value = PyBytes_FromStringAndSize(<char *>self.buffer, w.cursor - self.buffer)
         PyDict_SetItem(shard, key, value)
-        PyDict_SetItem(self.dirty, key, None)
+        PyDict_SetItem(self.dirty, key, value)
         row = self.places.deepest(&d[I_TERRITORY], NULL, NULL)
         self.applied(row, time, arrival)
         return APPLIED
@@ -820,18 +820,6 @@ cdef object period_key(object series_key, int64_t start):
     p[size] = 0
     memcpy(p + size + 1, number, digits)
     return key
-
-
-def flat_entities(dirty, entities):
-    """The dirty keys, each followed by its entity (empty for one that was forgotten)."""
-    cdef PyObject *found
-    out = []
-    for key in dirty:
-        shard = <object>PyList_GET_ITEM(entities, slot_of(key))
-        found = PyDict_GetItemWithError(shard, key)
-        out.append(key)
-        out.append(b"" if found == NULL else <object>found)
-    return out
 
 
 # --- the small parts, for the tests that hold them against their twins ---------------------------

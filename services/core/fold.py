@@ -8,6 +8,7 @@ state are taken away and those of the new one added, so order, redelivery and re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import nlargest
 from itertools import chain
 from typing import Any
@@ -77,7 +78,7 @@ class Fold:
         self._wall = clock == "wall"
         self._territories = territories
         self._is_unknown: list[bool] = territories.is_unknown.tolist()
-        self._province_code = self._province_codes(territories)
+        self._province_code = _province_codes(territories)
         self._selection = selection
         #: The record's key is the entity's: a known one need not be checked again.
         self._key_is_entity = topic in (catalog.FIELD_REPORT, catalog.ADMIN_CASE)
@@ -87,7 +88,8 @@ class Fold:
         self.clock = 0
         self._arrival = 0
         self._entities: list[dict[bytes, bytes]] = [{} for _ in range(SLOTS)]
-        self._dirty: dict[bytes, None] = {}
+        #: What changed since it was taken: the latest state, empty for what was forgotten.
+        self._dirty: dict[bytes, bytes] = {}
         self._head = Head()
         #: The reports on the urgent list of each province.
         self._urgent_ids: dict[str, set[str]] = {}
@@ -109,15 +111,10 @@ class Fold:
             self.partition,
             self._partitions,
             self._wall,
-            fast.Places(self._territories, self._is_unknown, self._province_code),
+            _compiled_places(self._territories),
             self._changes,
             self._selection.facts,
         )
-
-    @staticmethod
-    def _province_codes(territories: Territories) -> list[str]:
-        at = territories.at_level["province"].tolist()
-        return [territories.rows[i].code if i >= 0 else "unknown" for i in at]
 
     # --- the fold -------------------------------------------------------------------------------
 
@@ -272,12 +269,11 @@ class Fold:
         else:
             for contribution in new:
                 add(contribution, 1)
-        shard[key] = (
+        shard[key] = self._dirty[key] = (
             ENTITY.pack(data.revision, digest, time, len(new))
             + CELLS[len(new)].pack(*chain.from_iterable(new))
             + extra
         )
-        self._dirty[key] = None
         self._applied(
             row,
             time,
@@ -350,7 +346,7 @@ class Fold:
                     self._expiry.setdefault(now, []).append(key)
                     continue
                 del shard[key]
-                self._dirty[key] = None
+                self._dirty[key] = b""
 
     def _index_periods(self) -> None:
         for shard in self._entities:
@@ -360,6 +356,21 @@ class Fold:
                 if self._latest.get(series_key, (-(2**63), 0)) < period.order:
                     self._latest[series_key] = period.order
                 self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, []).append(key)
+
+
+def _province_codes(territories: Territories) -> list[str]:
+    """The code of every row's province."""
+    at = territories.at_level["province"].tolist()
+    return [territories.rows[i].code if i >= 0 else "unknown" for i in at]
+
+
+@lru_cache(maxsize=4)
+def _compiled_places(territories: Territories) -> Any:
+    """One for all partitions: its cache stays in the processor's."""
+    if speed.compiled is None:
+        raise RuntimeError(f"no compiled form: {speed.describe()}")
+    unknown = territories.is_unknown.tolist()
+    return speed.compiled.Places(territories, unknown, _province_codes(territories))
 
 
 def _urgent(d: v1.FieldReport, province: str) -> UrgentReport:

@@ -97,7 +97,7 @@ class PartitionState(Fold):
         delta = self._changes.take()
         self._cells.add(delta, self.clock)
         self._cells.expire(self.clock)
-        entities = self._dirty_entities()
+        entities = [x for pair in self._dirty.items() for x in pair]
         self._dirty.clear()
         self._head.fence = self.fence
         self._head.clock = self.clock
@@ -115,15 +115,6 @@ class PartitionState(Fold):
             [x for pair in self._entities[slot].items() for x in pair],
         )
         return ring.encode(self.topic.kind, self.partition, self._epoch, self._seq, body)
-
-    def _dirty_entities(self) -> list[bytes]:
-        if speed.compiled is not None and self._compiled is not None:
-            flat: list[bytes] = speed.compiled.flat_entities(self._dirty, self._entities)
-            return flat
-        entities: list[bytes] = []
-        for key in self._dirty:
-            entities += (key, self._entities[crc32(key) % SLOTS].get(key, b""))
-        return entities
 
     def tombstones(self) -> list[bytes]:
         """Keys of older epochs that nothing needs any more, once; mostly empty."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any
 
+import cramjam
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
@@ -29,6 +30,11 @@ _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
 #: Bits of a batch's attributes.
 LOG_APPEND, CONTROL = 0x08, 0x20
 WAYS = ("listed", "packed")
+#: Text that repeats itself near and far, and text that does not.
+TEXTS = st.lists(
+    st.sampled_from([b"", b"x", b"abcd", b"0123456789abcdefghij" * 3]) | st.binary(max_size=40),
+    max_size=40,
+).map(b"".join)
 
 
 def batch(base: int, compression: int = 0, attributes: int = 0, last_delta: int = -1) -> bytes:
@@ -220,6 +226,47 @@ class TestBytes:
                 size = len(buffers[buffer])
                 assert 0 <= key <= key + max(key_size, 0) <= value
                 assert value + max(value_size, 0) <= headers < size
+
+    @settings(max_examples=300, deadline=None)
+    @given(TEXTS, st.booleans(), st.booleans())
+    def test_lz4_is_read_as_the_library_reads_it(
+        self, text: bytes, linked: bool, sized: bool
+    ) -> None:
+        compressor = cramjam.lz4.Compressor(level=4, content_checksum=sized, block_linked=linked)
+        compressor.compress(text)
+        frame = bytes(compressor.finish())
+        compiled: Any = import_module("services.kpi._batches")
+        assert compiled.lz4(frame, len(text)) == text
+        if text:
+            with pytest.raises(MemoryError):
+                compiled.lz4(frame, len(text) - 1)
+
+    @settings(max_examples=800, deadline=None)
+    @given(
+        TEXTS,
+        st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), max_size=4),
+        st.integers(0, 900),
+    )
+    def test_spoilt_lz4_is_refused_or_something_within_bounds(
+        self, text: bytes, changes: list[tuple[int, int]], cut: int
+    ) -> None:
+        frame = bytearray(cramjam.lz4.compress(text))
+        for at, byte in changes:
+            frame[at % len(frame)] = byte
+        compiled: Any = import_module("services.kpi._batches")
+        try:
+            assert len(compiled.lz4(bytes(frame[: cut or None]), 2000)) <= 2000
+        except (ValueError, MemoryError):
+            pass
+
+    @pytest.mark.parametrize("size", [200, 20_000, 400_000])
+    def test_batches_that_expand_much_get_the_room_they_need(self, size: int) -> None:
+        builder = _Builder(2, _LZ4, 0, -1, -1, 0, 10_000_000)
+        builder.append(0, 1, b"k", b"v" * size, [])
+        raw = bytes(builder.build())
+        log = raw + batch(1, _LZ4) + signed(raw, 8) + batch(9, _SNAPPY) + signed(raw, 16)
+        stock, whole = (fetched(log, 0, whole=w) for w in (False, True))
+        assert seen(whole.getall()) == seen(stock.getall())
 
     @settings(max_examples=300, deadline=None)
     @given(st.binary(max_size=300))
