@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from schemas import catalog, codec
 from services.core import speed
+from services.core.packed import PackedRecords
 from services.core.record import SourceRecord
 from services.core.state import PartitionState
 from services.runtime.reference import load_territories
@@ -65,7 +66,11 @@ class Target:
         decoded = codec.decode(one.topic, one.key, one.value, 0, PARTITIONS, NOW_MS)
         states = self._of(one.topic)
         before = [dict(state._head.outcomes) for state in states]
-        letters = [state.fold([record]) for state in states]
+        # The compiled form takes records one by one, and as they lie in a fetch.
+        packed = PackedRecords.of([record]) if self._offset % 2 else [record]
+        letters = [
+            state.fold(given) for state, given in zip(states, ([record], packed), strict=False)
+        ]
         gained = [
             {name: n - was.get(name, 0) for name, n in state._head.outcomes.items()}
             for state, was in zip(states, before, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.consumer import consumer
-from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.structs import TopicPartition
 
@@ -74,6 +74,34 @@ def test_a_request_for_everything_may_wait() -> None:
         assert waits(made._get_actions_per_node(assignment)) == [fetching.WAIT_MS]
 
     looked(look)
+
+
+def test_a_request_behind_one_that_brought_records_gathers_more() -> None:
+    def look(made: Any, assignment: Any) -> None:
+        made._streaming = True
+        actions = made._get_actions_per_node(assignment)
+        assert waits(actions) == [fetching.GATHER_MS]
+        assert [request._min_bytes for _, request in actions[0]] == [fetching.GATHER_BYTES]
+
+    looked(look)
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_a_request_says_whether_it_brought_records(
+    brought: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answered(*_: Any) -> bool:
+        return brought
+
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", answered)
+
+    async def body() -> None:
+        async with fetcher(500) as (made, assignment):
+            made._streaming = not brought
+            assert await made._proc_fetch_request(assignment, 0, None) is brought
+            assert made._streaming is brought
+
+    asyncio.run(body())
 
 
 def test_a_request_that_leaves_waiting_records_out_comes_back_soon() -> None:
