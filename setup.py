@@ -54,6 +54,14 @@ def extensions() -> list[Extension]:
         extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
         optional=True,
     )
+    sums = Extension(
+        "services.core._sums",
+        ["services/core/_sums.pyx"],
+        include_dirs=["services/core"],
+        depends=["services/core/_rows.h"],
+        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
+        optional=True,
+    )
     batches = Extension(
         "services.kpi._batches",
         ["services/kpi/_batches.pyx"],
@@ -62,7 +70,8 @@ def extensions() -> list[Extension]:
         extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
         optional=True,
     )
-    made: list[Extension] = cythonize([fast, panes, batches], build_dir="build/cython", quiet=True)
+    all_four = [fast, panes, sums, batches]
+    made: list[Extension] = cythonize(all_four, build_dir="build/cython", quiet=True)
     return made
 
 

@@ -116,7 +116,7 @@ static inline int pane_add(Pane *pane, int64_t code, int64_t n, int64_t s) {
     return 1;
 }
 
-static void pane_free(Pane *pane) {
+static inline void pane_free(Pane *pane) {
     if (pane) free(pane->rows);
     free(pane);
 }
@@ -129,7 +129,7 @@ static inline size_t pane_place(const PaneTable *t, int32_t level, int64_t index
     return at;
 }
 
-static int panes_resize(PaneTable *t, size_t size) { /* 0 when there is no memory */
+static inline int panes_resize(PaneTable *t, size_t size) { /* 0 when there is no memory */
     PaneTable bigger = {(Pane **)calloc(size, sizeof(Pane *)), size - 1, t->count};
     if (!bigger.places) return 0;
     if (t->places) {
@@ -147,7 +147,7 @@ static inline Pane *panes_find(const PaneTable *t, int32_t level, int64_t index)
     return t->places ? t->places[pane_place(t, level, index)] : NULL;
 }
 
-static Pane *panes_make(PaneTable *t, int32_t level, int64_t index, int32_t slot) {
+static inline Pane *panes_make(PaneTable *t, int32_t level, int64_t index, int32_t slot) {
     if ((!t->places || t->count * 2 > t->mask) &&
         !panes_resize(t, t->places ? (t->mask + 1) * 2 : 256))
         return NULL;
@@ -162,7 +162,7 @@ static Pane *panes_make(PaneTable *t, int32_t level, int64_t index, int32_t slot
 }
 
 /* Takes a pane out of the table (it is not freed); those behind it move up. */
-static void panes_remove(PaneTable *t, const Pane *pane) {
+static inline void panes_remove(PaneTable *t, const Pane *pane) {
     size_t hole = pane_place(t, pane->level, pane->index), at = hole;
     if (!t->places[hole]) return;
     t->places[hole] = NULL;

@@ -16,6 +16,7 @@ from services.core import facts
 from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT, Fact
 from services.core.kpis import Kpi, Measure
 from services.core.panes import Cells, Ints
+from services.core.sums import grouped
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -64,14 +65,8 @@ def territory_of(codes: Ints) -> Ints:
 
 def exact_sums(groups: Ints, weights: Ints, size: int) -> list[int]:
     """Sums of integer weights per group, exact to 64 bits."""
-    if weights.size == 0:
-        return [0] * size
-    if float(np.abs(weights).max()) * weights.size < 2**52:
-        return [round(x) for x in np.bincount(groups, weights, size).tolist()]
-    high, low = weights >> 31, weights & 0x7FFFFFFF
-    highs = np.bincount(groups, high, size).tolist()
-    lows = np.bincount(groups, low, size).tolist()
-    return [(round(h) << 31) + round(w) for h, w in zip(highs, lows, strict=True)]
+    found: list[int] = grouped(groups, weights, size).tolist()
+    return found
 
 
 class _Picked(NamedTuple):
@@ -162,7 +157,7 @@ def _quantiles(kpi: Kpi, picked: _Picked, grouping: Grouping) -> list[Row]:
     keys, where = np.unique(
         picked.groups * width + field_of(fact, "bucket", picked.codes), return_inverse=True
     )
-    n = np.array(exact_sums(where.reshape(-1), picked.n, keys.size), dtype=np.int64)
+    n = grouped(where.reshape(-1), picked.n, keys.size)
     groups, buckets = keys // width, keys % width
     starts = np.searchsorted(groups, np.arange(size + 1))
     rows = []

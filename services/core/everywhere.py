@@ -15,9 +15,9 @@ from services.core import facts
 from services.core.evaluate import Row, _due_mask, field_of, territory_of
 from services.core.facts import Fact
 from services.core.kpis import CATALOGUE, Kpi, Measure
-from services.core.marginals import exact
 from services.core.merge import View
 from services.core.panes import Cells, Ints
+from services.core.sums import grouped
 from services.core.territory import LEVELS
 from services.core.windows import bounds
 
@@ -161,7 +161,7 @@ def _sums(fact: Fact, picked: _Picked, split: _Split) -> tuple[Ints, Ints]:
     size = len(split.labels)
     if split.dimension is None:
         # Once for the deepest rows; what lies above are sums of those.
-        deep = [exact(picked.rows, x, size) for x in (picked.n, picked.s)]
+        deep = [grouped(picked.rows, x, size) for x in (picked.n, picked.s)]
         out = [np.zeros(size, dtype=np.int64) for _ in deep]
         for into in split.into:
             there = np.flatnonzero(into >= 0)
@@ -171,8 +171,8 @@ def _sums(fact: Fact, picked: _Picked, split: _Split) -> tuple[Ints, Ints]:
     n, s = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for into in split.into:
         groups, inside = _groups(fact, picked, split, into)
-        n += exact(groups, picked.n if inside is None else picked.n[inside], size)
-        s += exact(groups, picked.s if inside is None else picked.s[inside], size)
+        n += grouped(groups, picked.n if inside is None else picked.n[inside], size)
+        s += grouped(groups, picked.s if inside is None else picked.s[inside], size)
     return n, s
 
 
@@ -203,7 +203,7 @@ def _quantiles(kpi: Kpi, fact: Fact, picked: _Picked, split: _Split) -> list[Row
         keys, where = np.unique(
             groups * _WIDTH + (buckets if inside is None else buckets[inside]), return_inverse=True
         )
-        n = exact(where.reshape(-1), n, keys.size)
+        n = grouped(where.reshape(-1), n, keys.size)
         rows += _ranked(kpi, split, keys, n)
     return rows
 

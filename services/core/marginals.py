@@ -6,6 +6,7 @@ gives the sums of all its measures at all places. The big run of a window, which
 summed once; only the small runs behind it are summed at every call. Pure; equal to ``View.query``.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from services.core.facts import FACTS, Fact
 from services.core.kpis import CATALOGUE, Kpi, Measure
 from services.core.merge import View
 from services.core.panes import NO_CELLS, Block, Cells, Ints
+from services.core.sums import grouped
 from services.core.windows import bounds
 
 _BUCKETS = 1 << facts.BUCKET_BITS
@@ -240,35 +242,23 @@ class _Pass:
             keep = wanted[field_of(fact, name, codes)]
             mask = keep if mask is None else mask & keep
         n, s = self._cells.n, self._cells.s
-        picked = slice(None) if mask is None else np.flatnonzero(mask)
-        n, s = n[picked], s[picked]
-        buckets = field_of(fact, "bucket", codes)[picked] if key.buckets else None
+        picked = None if mask is None else np.flatnonzero(mask)
+        buckets = field_of(fact, "bucket", codes) if key.buckets else None
         need_s = key.column == "s"
 
         def total(groups: Ints, *shape: int) -> tuple[Ints, Ints]:
-            groups = groups[picked]
             if buckets is not None:
                 groups = groups * _BUCKETS + buckets
                 shape = (*shape, _BUCKETS)
-            size = int(np.prod(shape))
-            counts = exact(groups, n, size).reshape(shape)
-            return counts, exact(groups, s, size).reshape(shape) if need_s else counts
+            size = math.prod(shape)
+            counts = grouped(groups, n, size, picked).reshape(shape)
+            return counts, grouped(groups, s, size, picked).reshape(shape) if need_s else counts
 
         by = {
             name: total(self._group(name), self._provinces, 1 << fact.fields[name].bits)
             for name in DIMENSIONS[fact.name]
         }
         return _Sums(*total(self._group(None), self._places), by)
-
-
-def exact(groups: Ints, weights: Ints, size: int) -> Ints:
-    """Sums of integer weights per group, exact to 64 bits."""
-    if weights.size == 0:
-        return np.zeros(size, dtype=np.int64)
-    if float(np.abs(weights).max()) * weights.size < 2**52:
-        return np.rint(np.bincount(groups, weights, size)).astype(np.int64)
-    high, low = weights >> 31, weights & 0x7FFFFFFF
-    return (exact(groups, high, size) << 31) + exact(groups, low, size)
 
 
 def _between(cells: Cells, low: int, high: int) -> Cells:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.core import sums
 from services.core.calendar_day import DAY_MS, OFFSET_MS
 from services.core.contributions import PANE_MS, STOCK
 
-Ints = NDArray[np.int64]
+Ints = sums.Ints
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -62,23 +62,7 @@ NO_CELLS = Cells(_EMPTY, _EMPTY, _EMPTY)
 
 def merge(runs: Iterable[Cells]) -> Cells:
     """One sorted run with a cell per code; cells that came to nothing are left out."""
-    parts = [r for r in runs if r.codes.size]
-    if not parts:
-        return NO_CELLS
-    codes = np.concatenate([r.codes for r in parts])
-    order = np.argsort(codes, kind="stable")
-    codes = codes[order]
-    first = np.empty(codes.size, dtype=np.bool_)
-    first[0] = True
-    np.not_equal(codes[1:], codes[:-1], out=first[1:])
-    starts = np.flatnonzero(first)
-    n = np.add.reduceat(np.concatenate([r.n for r in parts])[order], starts)
-    s = np.add.reduceat(np.concatenate([r.s for r in parts])[order], starts)
-    codes = codes[starts]
-    live = (n != 0) | (s != 0)
-    if live.all():
-        return Cells(codes, n, s)
-    return Cells(codes[live], n[live], s[live])
+    return Cells(*sums.merged([r for r in runs if r.codes.size]))
 
 
 class Block:

@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
+from services.core import sums
 from services.core.panes import PaneStore, Store
 
 Form = Literal["pure", "compiled"]
@@ -24,6 +25,8 @@ except ImportError as error:
     _why = "not compiled here" if error.name in (_FOLD, _PANES) else str(error)
 
 _asked_for_pure = os.environ.get("IOC_PURE", "") not in ("", "0")
+if _asked_for_pure:
+    sums.compiled = None
 
 
 def built() -> bool:
