@@ -66,32 +66,38 @@ def merge(runs: Iterable[Cells]) -> Cells:
 
 
 class Block:
-    """The cells of one pane (or of one window): a big sorted run and the small ones since."""
+    """The cells of one pane (or of one window): runs, each at least twice as long as the next.
 
-    __slots__ = ("_merged", "_pending", "runs")
+    So a cell is merged as often as the number of runs, which is the logarithm of their sizes, and
+    the first run, nearly all of the block, stays the same for long.
+    """
+
+    __slots__ = ("_merged", "runs")
 
     def __init__(self, run: Cells | None = None) -> None:
         self.runs: list[Cells] = [] if run is None else [run]
-        self._pending = 0
+        #: There is one run, with one cell for each code.
         self._merged = False
 
     def add(self, run: Cells) -> None:
-        """Add a sorted run (a code may stand in it twice); merging is put off until it pays."""
-        self._merged = False
+        """Add a run in order of its codes, of which one may stand in it twice."""
         runs = self.runs
         runs.append(run)
-        if len(runs) == 1:
-            return
-        self._pending += run.codes.size
-        if len(runs) > 64 or (len(runs) > 8 and self._pending * 4 > runs[0].codes.size):
-            self.compact()
+        self._merged = False
+        first = len(runs) - 1
+        size = run.codes.size
+        while first and runs[first - 1].codes.size < 2 * size:
+            first -= 1
+            size += runs[first].codes.size
+        if first < len(runs) - 1:
+            runs[first:] = [merge(runs[first:])]
+            self._merged = first == 0
 
     def compact(self) -> Cells:
         """Merge all runs into one and return it."""
         if not self._merged:
             self.runs = [merge(self.runs)]
             self._merged = True
-        self._pending = 0
         return self.runs[0]
 
     def select(self, low: int, high: int) -> Cells:

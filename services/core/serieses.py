@@ -34,14 +34,20 @@ class _Series:
         self.latest: tuple[int, int] | None = None
 
     def put(self, p: Period) -> None:
-        numbers = (p.value, p.numerator, p.denominator, p.target, p.target_low)
         self.periods[p.start] = _ROW.pack(
-            p.start, p.end, p.time, *(_NAN if x is None else x for x in numbers)
+            p.start,
+            p.end,
+            p.time,
+            _NAN if p.value is None else p.value,
+            _NAN if p.numerator is None else p.numerator,
+            _NAN if p.denominator is None else p.denominator,
+            _NAN if p.target is None else p.target,
+            _NAN if p.target_low is None else p.target_low,
         )
-        if p.text is None:
-            self.texts.pop(p.start, None)
-        else:
+        if p.text is not None:
             self.texts[p.start] = p.text
+        elif self.texts:
+            self.texts.pop(p.start, None)
         if self.latest is None or p.order >= self.latest:
             self.about = p
             self.latest = p.order

@@ -24,7 +24,7 @@ from aiokafka.consumer import consumer, fetcher
 WAIT_MS = 500
 PARTIAL_WAIT_MS = 10
 #: In a steady stream: how long a request gathers, and the bytes that are enough to end it.
-GATHER_MS = 25
+GATHER_MS = 40
 GATHER_BYTES = 512 * 1024
 #: Records that were fetched wait this long before other partitions are asked for alone (seconds).
 PATIENCE_SECONDS = 0.5
