@@ -599,9 +599,9 @@ cdef class CompiledFold:
         bucket = floor_div(kept_until, PURGE_EVERY)
         keys = self.expiry.get(bucket)
         if keys is None:
-            self.expiry[bucket] = [key]
+            self.expiry[bucket] = {key: None}
         else:
-            (<list>keys).append(key)
+            PyDict_SetItem(keys, key, None)
         # services.core.series.Period, over the digest's bytes: they have done their work.
         w.cursor = put_entity(self.buffer, revision, digest, time, 0)
         w.cursor[0] = 0xDC

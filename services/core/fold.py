@@ -94,7 +94,8 @@ class Fold:
         #: The reports on the urgent list of each province.
         self._urgent_ids: dict[str, set[str]] = {}
         self._latest: dict[bytes, tuple[int, int]] = {}
-        self._expiry: dict[int, list[bytes]] = {}
+        #: Which periods may be forgotten when, each once however often it is revised.
+        self._expiry: dict[int, dict[bytes, None]] = {}
         self._purged_at = 0
         self._changes: Any = Changes()
         self._compiled: Any = None
@@ -326,7 +327,7 @@ class Fold:
         # A revision may move the end of the latest period back: it stays the latest.
         if latest is None or period.order > latest or period.start == latest[1]:
             self._latest[series_key] = period.order
-        self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, []).append(key)
+        self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, {})[key] = None
 
     def _purge(self, arrival: int) -> None:
         """Forget the periods that are no longer kept, but never the latest of a series."""
@@ -343,7 +344,7 @@ class Fold:
                     continue  # a later revision moved its end and stands in a later bucket
                 series_key = key.rpartition(b"\0")[0]
                 if self._latest[series_key][1] == period.start:
-                    self._expiry.setdefault(now, []).append(key)
+                    self._expiry.setdefault(now, {})[key] = None
                     continue
                 del shard[key]
                 self._dirty[key] = b""
@@ -355,7 +356,7 @@ class Fold:
                 series_key = key.rpartition(b"\0")[0]
                 if self._latest.get(series_key, (-(2**63), 0)) < period.order:
                     self._latest[series_key] = period.order
-                self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, []).append(key)
+                self._expiry.setdefault(period.kept_until // PURGE_EVERY_MS, {})[key] = None
 
 
 def _province_codes(territories: Territories) -> list[str]:

@@ -396,6 +396,26 @@ def test_a_millisecond_to_each_side_of_every_border_decides_alike() -> None:
     assert outcomes == {"expired": 1, "applied": len(items) - 2, "rejected": 1}
 
 
+def test_a_period_that_is_revised_again_and_again_is_noted_once() -> None:
+    data = {
+        "domain": "infra", "indicator": "infra.x", "territory": "45", "kind": "level", "unit": "x",
+        "source_system": "test", "value": 1.0, "period_start": _text(NOW - DAY),
+        "period_end": _text(NOW),
+    }  # fmt: skip
+    event = {
+        "specversion": "1.0", "id": "1", "source": "/test", "type": "ioc.indicator.v1",
+        "time": _text(NOW),
+    }  # fmt: skip
+    values = [json.dumps(event | {"data": data | {"revision": n}}) for n in range(1, 200)]
+    items = [
+        Item(catalog.INDICATOR.name, b"infra.x|45|", value.encode(), [], NOW) for value in values
+    ]
+    twins = Twins((catalog.INDICATOR.name, 0), "wall", partitions=1)
+    twins.fold(log(items, 1))
+    assert twins.pure._head.outcomes == {"applied": 199}
+    assert [list(keys) for keys in twins.pure._expiry.values()] == [list(twins.pure._dirty)]
+
+
 def _is_event(item: Item) -> bool:
     try:
         event = json.loads(item.value or b"")
