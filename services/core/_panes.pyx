@@ -209,15 +209,11 @@ cdef class CompiledPanes:
                     at_row += 1
         return [panes.Cells(codes.base, n.base, s.base)]
 
-    def packed_slice(self, int slot):
-        """PaneStore.packed_slice: the panes of one slot; empty ones are dropped."""
+    def tidy(self, int slot):
+        """PaneStore.tidy: one cell for each code in the panes of a slot; empty ones are dropped."""
         cdef Slot *of = &self.slots[slot]
-        cdef size_t i, j, kept = 0
+        cdef size_t i, kept = 0
         cdef Pane *pane
-        cdef int64_t *codes
-        cdef int64_t *n
-        cdef int64_t *s
-        out = []
         for i in range(of.count):
             pane = of.panes[i]
             if not pane_compact(pane):
@@ -230,6 +226,20 @@ cdef class CompiledPanes:
             kept += 1
             if pane.capacity > pane.count + pane.count / 4 + 8 and not pane_reserve(pane, pane.count + 4):
                 raise MemoryError
+        of.count = kept
+
+    def packed_slice(self, int slot):
+        """PaneStore.packed_slice: the panes of one slot, tidied."""
+        cdef Slot *of = &self.slots[slot]
+        cdef size_t i, j
+        cdef Pane *pane
+        cdef int64_t *codes
+        cdef int64_t *n
+        cdef int64_t *s
+        self.tidy(slot)
+        out = []
+        for i in range(of.count):
+            pane = of.panes[i]
             columns = [PyBytes_FromStringAndSize(NULL, pane.count * 8) for _ in range(3)]
             codes = <int64_t *>PyBytes_AS_STRING(columns[0])
             n = <int64_t *>PyBytes_AS_STRING(columns[1])
@@ -239,7 +249,6 @@ cdef class CompiledPanes:
                 n[j] = pane.rows[j].n
                 s[j] = pane.rows[j].s
             out.append((pane.level, pane.index, columns[0], columns[1], columns[2]))
-        of.count = kept
         return out
 
     def replace_packed_slice(self, int slot, blocks):

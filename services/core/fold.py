@@ -9,7 +9,6 @@ state are taken away and those of the new one added, so order, redelivery and re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from heapq import nlargest
 from itertools import chain
 from typing import Any
 from zlib import crc32
@@ -306,14 +305,23 @@ class Fold:
 
     def _note_urgent(self, province: str, report_id: str, report: UrgentReport | None) -> None:
         """The latest state of a report that is urgent, or None of one that no longer is."""
-        urgent = self._head.urgent
-        reports = [r for r in urgent.get(province, ()) if r.report_id != report_id]
-        if report is not None:
-            reports.append(report)
-        urgent[province] = nlargest(
-            head.URGENT_KEPT, reports, key=lambda r: (r.reported_at, r.report_id)
-        )
-        self._urgent_ids[province] = {r.report_id for r in urgent[province]}
+        kept = self._head.urgent.setdefault(province, [])
+        ids = self._urgent_ids.setdefault(province, set())
+        if report_id in ids:
+            ids.discard(report_id)
+            kept[:] = [r for r in kept if r.report_id != report_id]
+        if report is None:
+            return
+        # Newest first; a new one stands near the front.
+        order = report.reported_at, report_id
+        at = 0
+        while at < len(kept) and (kept[at].reported_at, kept[at].report_id) > order:
+            at += 1
+        if at < head.URGENT_KEPT:
+            kept.insert(at, report)
+            ids.add(report_id)
+        if len(kept) > head.URGENT_KEPT:
+            ids.discard(kept.pop().report_id)
 
     @property
     def read(self) -> int:

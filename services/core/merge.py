@@ -169,6 +169,8 @@ class View:
         entities = ring.decode_entities(body.entities)
         self._take_entities(kind, partition, replica, entities)
         if whole:
+            # The worker has done this to the same slot.
+            replica.cells.tidy(arrived.seq % SLOTS)
             self._add_to_tables(kind, delta)
         else:
             # Until a whole lap has been read, slices bring what is not known yet.

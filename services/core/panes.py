@@ -154,6 +154,7 @@ class Store(Protocol):
 
     def add(self, delta: Delta, clock: int) -> None: ...
     def expire(self, clock: int) -> None: ...
+    def tidy(self, slot: int) -> None: ...
     def packed_slice(self, slot: int) -> list[Packed]: ...
     def replace_packed_slice(self, slot: int, blocks: Iterable[Packed]) -> None: ...
     def runs(self, level: int, first: int, end: int) -> list[Cells]: ...
@@ -221,15 +222,22 @@ class PaneStore:
             for key in gone:
                 del blocks[key]
 
+    def tidy(self, slot: int) -> None:
+        """Leave one cell for each code in the blocks of one slot, and no empty block.
+
+        Changes that take each other away go on taking memory until somebody does this.
+        """
+        blocks = self._slots[slot]
+        for key in [key for key, block in blocks.items() if not block.compact().codes.size]:
+            del blocks[key]
+
     def packed_slice(self, slot: int) -> list[Packed]:
-        """All blocks of one slot; empty ones are dropped."""
+        """All blocks of one slot, tidied."""
+        self.tidy(slot)
         out: list[Packed] = []
-        for key, block in list(self._slots[slot].items()):
-            cells = block.compact()
-            if cells.codes.size:
-                out.append((*key, cells.codes.tobytes(), cells.n.tobytes(), cells.s.tobytes()))
-            else:
-                del self._slots[slot][key]
+        for key, block in self._slots[slot].items():
+            codes, n, s = block.compact()
+            out.append((*key, codes.tobytes(), n.tobytes(), s.tobytes()))
         return out
 
     def replace_packed_slice(self, slot: int, blocks: Iterable[Packed]) -> None:

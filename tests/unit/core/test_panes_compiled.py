@@ -102,3 +102,17 @@ def test_many_rows_of_few_codes_take_no_more_memory_than_they_need() -> None:
         compiled.add(change, CLOCK)
     for slot in range(SLOTS):
         assert compiled.packed_slice(slot) == pure.packed_slice(slot)
+
+
+@pytest.mark.parametrize("form", ["pure", "compiled"])
+def test_changes_that_take_each_other_away_leave_nothing_once_tidied(form: speed.Form) -> None:
+    store = speed.store(form)
+    for n in range(200):
+        moved = [(CLOCK // PANE_MS - n, 7, 1, 5), (CLOCK // PANE_MS - n + 1, 7, -1, -5)]
+        store.add(delta(moved), CLOCK)
+    for slot in range(SLOTS):
+        store.tidy(slot)
+    first = CLOCK // PANE_MS - 199
+    runs = store.runs(0, first, CLOCK // PANE_MS + 2)
+    found = [(n, s) for r in runs for n, s in zip(r.n.tolist(), r.s.tolist(), strict=True)]
+    assert sorted(found) == [(-1, -5), (1, 5)]
