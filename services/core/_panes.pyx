@@ -209,6 +209,15 @@ cdef class CompiledPanes:
                     at_row += 1
         return [panes.Cells(codes.base, n.base, s.base)]
 
+    def __sizeof__(self):
+        """Bytes of all panes, with the room that they hold for more."""
+        cdef size_t i, found = 0
+        cdef int slot
+        for slot in range(SLOTS):
+            for i in range(self.slots[slot].count):
+                found += sizeof(Pane) + self.slots[slot].panes[i].capacity * sizeof(Row)
+        return found
+
     def tidy(self, int slot):
         """PaneStore.tidy: one cell for each code in the panes of a slot; empty ones are dropped."""
         cdef Slot *of = &self.slots[slot]
