@@ -40,7 +40,19 @@ def extensions() -> list[Extension]:
         include_dirs=["services/core"],
         depends=[
             f"services/core/_{part}"
-            for part in ("constants.pxi", "walk.pxi", "cells.pxi", "tables.pxi", "fast.h", "scan.h")
+            for part in (
+                "cells.pxi",
+                "changes.pxi",
+                "constants.pxi",
+                "entities.pxi",
+                "extern.pxi",
+                "parts.pxi",
+                "places.pxi",
+                "tables.pxi",
+                "walk.pxi",
+                "fast.h",
+                "scan.h",
+            )
         ],
         # No fused multiply-add: a duration's bucket must be that of the pure form.
         extra_compile_args=[] if sys.platform == "win32" else ["-O2", "-ffp-contract=off"],

@@ -6,6 +6,10 @@ reads of it (an active listing, an indicator period).
 
 from struct import Struct as Layout
 
+import xxhash
+
+from schemas import v1
+
 EXPIRED_AFTER_MS = 400 * 86_400_000
 LATE_MS = 10 * 60_000
 VERY_LATE_MS = 86_400_000
@@ -25,3 +29,13 @@ OCOP_STARS = 3
 def view_part(value: bytes) -> bytes:
     """What the view reads of an entity: the bytes behind its contributions."""
     return value[ENTITY.size + value[ENTITY.size - 1] * CELL.size :]
+
+
+def active_listing(d: v1.Listing, base: int) -> bytes:
+    """What the view reads of an active listing; ``base`` is its packed territory and dimensions."""
+    product = (
+        xxhash.xxh64_intdigest(d.product_key.encode()) or 1 if d.ocop_stars >= OCOP_STARS else 0
+    )
+    return ACTIVE_LISTING.pack(
+        base, xxhash.xxh64_intdigest(d.store_id.encode()), product, 1 if d.stock == 0 else 0
+    )

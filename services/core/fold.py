@@ -13,8 +13,6 @@ from itertools import chain
 from typing import Any
 from zlib import crc32
 
-import xxhash
-
 from schemas import catalog, codec, v1
 from services.core import head, series, speed
 from services.core.changes import Changes
@@ -27,15 +25,14 @@ from services.core.contributions import (
     report_contributions,
 )
 from services.core.entity import (
-    ACTIVE_LISTING,
     CELLS,
     ENTITY,
     EXPIRED_AFTER_MS,
     HISTORY_SUFFIX,
     LATE_MS,
-    OCOP_STARS,
     PURGE_EVERY_MS,
     VERY_LATE_MS,
+    active_listing,
     view_part,
 )
 from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT
@@ -244,7 +241,7 @@ class Fold:
             base = listing_base(data, territories)
             new = listing_contributions(data, base)
             if data.active:
-                extra = _active_listing(data, base)
+                extra = active_listing(data, base)
         elif period is not None:
             extra = series.encode(period)
             self._note_period(series_key, key, period)
@@ -394,13 +391,4 @@ def _urgent(d: v1.FieldReport, province: str) -> UrgentReport:
         due_at=None if d.due_at is None else int(d.due_at),
         lat=d.lat,
         lon=d.lon,
-    )
-
-
-def _active_listing(d: v1.Listing, base: int) -> bytes:
-    product = (
-        xxhash.xxh64_intdigest(d.product_key.encode()) or 1 if d.ocop_stars >= OCOP_STARS else 0
-    )
-    return ACTIVE_LISTING.pack(
-        base, xxhash.xxh64_intdigest(d.store_id.encode()), product, 1 if d.stock == 0 else 0
     )

@@ -50,8 +50,12 @@ crc32c_prepare()
 # By the number in a batch's attributes; lz4, which our sources use, is read in C.
 DECODERS = {1: gzip_decode, 2: snappy_decode, 4: zstd_decode}
 cdef int LZ4 = 3
-# How much larger than its bytes a fetch is guessed to be. What is not touched takes no memory.
-cdef size_t MOST_EXPANSION = 16
+# How much larger than its bytes the rest of a fetch is guessed to be: a quarter more than last time.
+# A guess that is near and not cut keeps the buffer's size what was asked for, so that glibc learns to
+# take the next one from its heap. A far guess is mapped and its pages are cleared for every fetch,
+# which costs more than reading lz4.
+cdef double expansion = 5
+cdef double LARGEST_EXPANSION = 16
 
 
 cdef struct Fetch:
@@ -121,7 +125,7 @@ def unpack(bytes data, int64_t begin, bint check):
     """
     cdef Fetch f
     cdef int found
-    cdef size_t room = 0, used = 0
+    cdef size_t room = 0, used = 0, since = 0
     cdef uint8_t *base = NULL
     cdef PyObject *filling = NULL
     cdef const uint8_t *plain
@@ -135,14 +139,15 @@ def unpack(bytes data, int64_t begin, bint check):
             with nogil:
                 found = walk(&f, base, &used, room, number)
             if found == FULL:
-                # A first guess, or twice what was too little for this batch alone.
-                room = MOST_EXPANSION * (f.size - f.at) if used or not room else 2 * room
                 if used:
-                    buffers[number] = settled(&filling, used)
+                    buffers[number] = settled(&filling, used, room)
+                    guess(used, f.at - since)
                 elif filling != NULL:
                     Py_CLEAR(filling)
                     buffers.pop()
-                number = len(buffers)
+                # A guess, or twice what was too little for this batch alone.
+                room = <size_t>(expansion * (f.size - f.at)) if used or not room else 2 * room
+                number, since = len(buffers), f.at
                 filling = new_bytes(NULL, room)
                 base, used = <uint8_t *>PyBytes_AS_STRING(<object>filling), 0
                 buffers.append(None)
@@ -165,7 +170,8 @@ def unpack(bytes data, int64_t begin, bint check):
         if found == BROKEN:
             raise CorruptRecordException("a batch is not what its checksum or the format says")
         if filling != NULL:
-            buffers[number] = settled(&filling, used)
+            buffers[number] = settled(&filling, used, room)
+            guess(used, f.at - since)
         size = f.rows.count * ROW_NUMBERS * 8
         packed = PyBytes_FromStringAndSize(<char *>f.rows.rows, size)
     finally:
@@ -174,9 +180,16 @@ def unpack(bytes data, int64_t begin, bint check):
     return buffers, packed, f.begin
 
 
-cdef object settled(PyObject **filling, size_t used):
-    """The buffer that was filled, cut to what is in it."""
-    if _PyBytes_Resize(filling, used) < 0:
+cdef void guess(size_t used, size_t of) noexcept:
+    """Learn from ``used`` bytes that came of so many bytes of a fetch; within bounds of reason."""
+    global expansion
+    cdef double seen = 1.25 * used / of if of else 1
+    expansion = 1 if seen < 1 else LARGEST_EXPANSION if seen > LARGEST_EXPANSION else seen
+
+
+cdef object settled(PyObject **filling, size_t used, size_t room):
+    """The buffer that was filled; cut to what is in it when much of it is not used."""
+    if used < room - room / 4 and _PyBytes_Resize(filling, used) < 0:
         raise MemoryError
     done = <object>filling[0]
     Py_CLEAR(filling[0])
@@ -215,4 +228,4 @@ def lz4(bytes data, Py_ssize_t room):
     if found != LZ4_OK:
         Py_CLEAR(made)
         raise MemoryError if found == LZ4_FULL else ValueError
-    return settled(&made, out - base)
+    return settled(&made, out - base, room)[:out - base]

@@ -40,6 +40,9 @@ PULSE_SECONDS = 0.04
 DELIVERY_SECONDS = 180.0
 #: Batches that wait for the agent. Together with BATCH_RECORDS the bound on what is in memory.
 QUEUED_BATCHES = 8
+#: A broker that has just come back may not know its topics yet. Whoever leads the group then gives
+#: nobody a partition, and looks again when the metadata are this old (Kafka's default: 5 minutes).
+METADATA_MS = 10_000
 #: Of one partition, in one fetch, as they are in the log (compressed).
 FETCH_BYTES = 512 * 1024
 
@@ -131,6 +134,7 @@ class Worker:
             cython_optimizations=True,
             consumer_auto_offset_reset="earliest",
             consumer_max_fetch_size=FETCH_BYTES,
+            consumer_metadata_max_age_ms=METADATA_MS,
             broker_session_timeout=10.0,
             broker_heartbeat_interval=2.0,
             broker_commit_interval=3.0,

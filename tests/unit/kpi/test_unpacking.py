@@ -36,6 +36,9 @@ TEXTS = st.lists(
     max_size=40,
 ).map(b"".join)
 
+#: What hardly shrinks and what nearly vanishes.
+VALUES = (b"", bytes(range(256)), bytes(i * i % 251 for i in range(9_000)), b"v" * 90_000)
+
 
 def batch(base: int, compression: int = 0, attributes: int = 0, last_delta: int = -1) -> bytes:
     """Seven records from an offset on, with all that a record may have or lack."""
@@ -265,6 +268,19 @@ class TestBytes:
         builder.append(0, 1, b"k", b"v" * size, [])
         raw = bytes(builder.build())
         log = raw + batch(1, _LZ4) + signed(raw, 8) + batch(9, _SNAPPY) + signed(raw, 16)
+        stock, whole = (fetched(log, 0, whole=w) for w in (False, True))
+        assert seen(whole.getall()) == seen(stock.getall())
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(st.tuples(st.sampled_from([0, _LZ4, _SNAPPY]), st.sampled_from(VALUES))))
+    def test_a_guess_of_the_room_that_was_wrong_is_put_right(
+        self, batches: list[tuple[int, bytes]]
+    ) -> None:
+        log = b""
+        for offset, (compression, value) in enumerate(batches):
+            builder = _Builder(2, compression, 0, -1, -1, 0, 10_000_000)
+            builder.append(0, 1, None, value, [])
+            log += signed(bytes(builder.build()), offset)
         stock, whole = (fetched(log, 0, whole=w) for w in (False, True))
         assert seen(whole.getall()) == seen(stock.getall())
 

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 from prometheus_client import CollectorRegistry
@@ -104,6 +106,18 @@ async def test_an_assignment_is_restored_owned_and_flushed_before_reading_begins
     assert None not in owners
     assert rig.metric("ioc_worker_partitions") == 2
     assert rig.metric("ioc_worker_restores_total") == 2
+
+
+async def test_a_group_led_by_one_that_knows_no_topics_looks_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broker that has just come back may not know its topics: then nobody owns anything."""
+    nothing_known: Any = SimpleNamespace(partitions_for_topic=lambda topic: None)
+    member: Any = SimpleNamespace(subscription=[HERE.topic])
+    shares: Any = RoundRobinPartitionAssignor.assign(nothing_known, {"leader": member})
+    assert shares["leader"].assignment == []
+    # Only other metadata make the group join again, and only their age makes it ask for them.
+    assert Rig(monkeypatch).worker.app.conf.consumer_metadata_max_age_ms <= 10_000
 
 
 async def test_records_that_retention_deleted_are_a_hole_that_is_counted(
