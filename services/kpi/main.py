@@ -17,7 +17,7 @@ from services.core.state import CatalogueChanged, PartitionState, refold, restor
 from services.kpi.app import Restore, Worker
 from services.kpi.metrics import Metrics
 from services.kpi.recovery import Ring
-from services.runtime import kafka, service, settings, telemetry
+from services.runtime import kafka, memory, service, settings, telemetry
 from services.runtime.reference import load_territories
 
 log = getLogger("kpi")
@@ -100,6 +100,7 @@ async def serve(config: settings.Settings, stop: asyncio.Event) -> None:
     worker = Worker(config, rebuilder(config), Metrics())
     crashed = asyncio.ensure_future(worker.app._crashed.wait())
     stopping = asyncio.ensure_future(stop.wait())
+    tidying = asyncio.ensure_future(memory.give_back())
     starting = asyncio.ensure_future(worker.app.start())
     watched: set[asyncio.Future[Any]] = {crashed, stopping, worker.failed}
     await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -107,6 +108,7 @@ async def serve(config: settings.Settings, stop: asyncio.Event) -> None:
     crashed.cancel()
     stopping.cancel()
     starting.cancel()
+    tidying.cancel()
     await worker.stop()
     if worker.failed.done():
         raise worker.failed.result()

@@ -86,6 +86,8 @@ def share(broker: EmbeddedKafka, namespace: str, ports: list[int], events: int) 
             process.terminate()
         for process in started:
             process.wait(30)
+    if begun[1] > events / 2:
+        raise RuntimeError("too few events: half were absorbed before every worker had partitions")
     _, ended, size = of_ring(broker.bootstrap, namespace, worker.PARTITIONS)
     return Shared(len(ports), int(events - begun[1]), ended - begun[0], cpu - begun[2], spent, size)
 
@@ -154,7 +156,7 @@ def _line(run: Shared) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=400_000)
+    parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     main(options.events, options.rounds)
