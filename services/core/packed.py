@@ -95,12 +95,15 @@ class PackedRecords(Sequence[SourceRecord]):
 
 
 def _headers(of: bytes, at: int) -> tuple[tuple[str, bytes], ...]:
-    """As Kafka's clients give them: a header's value may be None, whatever the type says."""
+    """As Kafka's clients give them: a header's value may be None, whatever the type says.
+
+    A name that is no UTF-8 ends nobody's fold: what cannot be read in it is replaced.
+    """
     count, at = _varint(of, at)
     found: list[Any] = []
     for _ in range(count):
         size, at = _varint(of, at)
-        name = of[at : at + size].decode()
+        name = of[at : at + size].decode(errors="replace")
         size, at = _varint(of, at + size)
         found.append((name, None if size < 0 else of[at : at + size]))
         at += max(size, 0)

@@ -47,3 +47,9 @@ def test_what_is_not_there_is_an_index_error() -> None:
 def test_steps_are_not_offered() -> None:
     with pytest.raises(ValueError, match="one piece"):
         PackedRecords.of([])[::2]
+
+
+def test_a_header_whose_name_is_no_text_raises_nothing() -> None:
+    packed = PackedRecords.of([SourceRecord(5, 1, b"k", None, (("name", b"v"),))])
+    packed.buffers[0] = packed.buffers[0].replace(b"name", b"na\xff\xfe")
+    assert packed[0].headers == (("na\ufffd\ufffd", b"v"),)
