@@ -82,6 +82,7 @@ def recordings() -> list[Recording]:
         f"(time() >= bool {start}) * (time() < bool {end})" for start, end in _holiday_ranges()
     )
     received = 'ioc_fr_received_reports{window="1h",level="province"}'
+    day = 'ioc_fr_received_reports{window="24h",level="province"}'
     past_weeks = "\n  or ".join(
         # two hours around the same hour of the week, so that one odd minute does not decide
         f"label_replace(avg_over_time({received}[2h] offset {7 * week - 1}d23h), "
@@ -104,8 +105,9 @@ def recordings() -> list[Recording]:
         Recording(
             EXPECTED_REPORTS,
             f"avg by (level, province) (\n  {past_weeks}\n)\n"
-            "or sum by (level, province) (\n"
-            '  ioc_fr_received_reports{window="24h",level="province"}\n) / 24',
+            # yesterday's mean: that of today grows with the very surge it is to be compared with
+            f"or sum by (level, province) (\n  {day} offset 1d\n) / 24\n"
+            f"or sum by (level, province) (\n  {day}\n) / 24",
         ),
         Recording(
             DEAD_LETTER_RATIO,
@@ -154,22 +156,29 @@ def backlog(domain: str, subject: str, vi: str, en: str, share: float, least: in
 
 
 def rate_below_target(kpi: Kpi, severity: Severity, least: int) -> Alert:
-    """A rate under the catalogue's target over 24 hours, with enough entities behind it."""
+    """A rate under the catalogue's target over 24 hours by more than chance.
+
+    The line is the lower control limit of a p-chart (Shewhart): the target less three standard
+    deviations of a share of that many entities, so a province that just reaches its target is not
+    called out for its luck. ``least`` entities at the least, below which a share says nothing.
+    """
     if kpi.target is None or kpi.direction != "up" or kpi.kind != "rate":
         raise ValueError(f"{kpi.name} is no rate with a target to reach")
     where = f'{{window="24h",level="province",{KNOWN_PROVINCE}}}'
+    rate, entities = f"{kpi.metric}{where}", f"{kpi.metric}_entities{where}"
+    variance = kpi.target * (1 - kpi.target)
     return Alert(
         f"Ioc{_camel(kpi.name.removesuffix('_rate'))}BelowTarget",
-        f"{kpi.metric}{where} < {kpi.target:g}\nand {kpi.metric}_entities{where} >= {least}",
+        f"{rate}\n  < {kpi.target:g} - 3 * sqrt({variance:g} / ({entities} >= {least}))",
         "1h",
         severity,
         OWNERS[kpi.domain],
         f"{kpi.title_vi} ở {PROVINCE} là {SHARE}, dưới mục tiêu {kpi.target:.0%}",
         f"{kpi.title_en} in {PROVINCE} is {SHARE}, target {kpi.target:.0%}",
         f"Trong 24 giờ qua, xét trên ít nhất {least} trường hợp: {kpi.title_vi.lower()} "
-        f"dưới {kpi.target:.0%} suốt một giờ.",
-        f"Over 24 hours and at least {least} entities: {kpi.name} below {kpi.target:g} for one "
-        f"hour ({kpi.formula}).",
+        f"dưới {kpi.target:.0%} quá mức ngẫu nhiên (3 độ lệch chuẩn) suốt một giờ.",
+        f"Over 24 hours and at least {least} entities: {kpi.name} below {kpi.target:g} by over "
+        f"three standard deviations for one hour ({kpi.formula}).",
     )
 
 
@@ -210,8 +219,8 @@ def surge() -> Alert:
         OWNERS["fr"],
         f"Phản ánh tăng đột biến ở {PROVINCE}: {{{{ $value }}}} trong một giờ",
         f"Surge of field reports in {PROVINCE}: {{{{ $value }}}} in one hour",
-        "Gấp hơn 3 lần mức thường lệ của giờ này (các tuần trước, hoặc trung bình 24 giờ).",
-        "Over 3 times the usual number of this hour (past weeks, else the mean of 24 hours).",
+        "Gấp hơn 3 lần mức thường lệ của giờ này (các tuần trước, hoặc trung bình hôm qua).",
+        "Over 3 times the usual number of this hour (past weeks, else the mean of yesterday).",
     )
 
 
@@ -402,7 +411,7 @@ def alerts() -> dict[str, list[Alert]]:
         ],
         "ioc-feeds": [
             quiet_feed(
-                "Reports", catalog.FIELD_REPORT, 7200, "Phản ánh hiện trường", OWNERS["fr"],
+                "Reports", catalog.FIELD_REPORT, 21600, "Phản ánh hiện trường", OWNERS["fr"],
                 DAYTIME, "chỉ xét từ 8 đến 22 giờ",
             ),
             quiet_feed(

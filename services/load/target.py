@@ -1,17 +1,14 @@
 """The system under load: one of its own, gone with the load, or one that is named."""
 
 import ipaddress
-import shutil
-import tempfile
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from services.load.watch import Connection, UnwatchableError
-from services.runtime.own_system import OwnSystem, OwnSystemError
+from services.runtime.own_system import OwnSystem, OwnSystemError, temporary_system
 
 
 class TargetError(Exception):
@@ -51,18 +48,16 @@ def own(namespace: str, workers: int, arguments: tuple[str, ...] = ()) -> Iterat
 
     Raises TargetError when it does not come up.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ioc-load-"))
-    try:
+    with ExitStack() as stack:
         try:
-            system = OwnSystem(folder, f"--workers={workers}", *arguments, namespace=namespace)
+            system = stack.enter_context(
+                temporary_system("load", f"--workers={workers}", *arguments, namespace=namespace)
+            )
         except OwnSystemError as error:
             raise TargetError(f"no system of our own came up: {error}") from error
-        with system:
-            pids = {part: pids for part, pids in system.line["pids"].items() if pids}
-            pids["up"] = [system.process.pid]
-            yield Target(system.bootstrap, system.line["view"], namespace, True, pids, system)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        pids = {part: pids for part, pids in system.line["pids"].items() if pids}
+        pids["up"] = [system.process.pid]
+        yield Target(system.bootstrap, system.line["view"], namespace, True, pids, system)
 
 
 def named(

@@ -1,13 +1,8 @@
 """The system of a rehearsal: one of its own, gone afterwards with all its data, or a named one."""
 
-import shutil
-import signal
-import tempfile
-import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -16,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from schemas import catalog
 from services.core.merge import QueryError
 from services.runtime.http_view import HttpView
-from services.runtime.own_system import OwnSystem, OwnSystemError
+from services.runtime.own_system import OwnSystemError, temporary_system
 
 OWN_NAMESPACE = "rehearse"
 #: It takes twenty seconds, but the machine may be busy with other things.
@@ -43,47 +38,28 @@ class Target:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """While things are put away a second Ctrl-C is not heard; from the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def own(kpis: Collection[str], workers: int) -> Iterator[Target]:
     """A system of our own on an event clock that computes these KPIs only.
 
     Raises TargetError when it does not come up.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ioc-rehearse-"))
-    try:
+    with ExitStack() as stack:
         try:
-            system = OwnSystem(
-                folder,
-                f"--workers={workers}",
-                clock="event",
-                namespace=OWN_NAMESPACE,
-                environment={"IOC_KPIS": ",".join(sorted(kpis))},
-                patience=START_SECONDS,
+            system = stack.enter_context(
+                temporary_system(
+                    "rehearse",
+                    f"--workers={workers}",
+                    clock="event",
+                    namespace=OWN_NAMESPACE,
+                    environment={"IOC_KPIS": ",".join(sorted(kpis))},
+                    patience=START_SECONDS,
+                )
             )
         except OwnSystemError as error:
             raise TargetError(f"no system of our own came up: {error}") from error
-        try:
-            yield Target(
-                system.bootstrap, OWN_NAMESPACE, catalog.DEFAULT_PARTITIONS, system.view, own=True
-            )
-        finally:
-            with undisturbed():
-                system.abandon()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield Target(
+            system.bootstrap, OWN_NAMESPACE, catalog.DEFAULT_PARTITIONS, system.view, own=True
+        )
 
 
 def named(bootstrap: str, view: str) -> Target:

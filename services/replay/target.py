@@ -6,10 +6,8 @@ What was made for the replay goes with it, however it ends.
 import dataclasses
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from schemas import catalog
 from services.runtime.http_view import HttpView
 from services.runtime.kafka import ensure_topics, warm_up
-from services.runtime.own_system import OwnSystem
+from services.runtime.own_system import temporary_system, undisturbed
 from services.runtime.ports import Ports, claim_block
 from services.runtime.process import ChildProcess
 from services.runtime.settings import Settings
@@ -131,38 +129,16 @@ def drop_namespace(bootstrap: str, namespace: str) -> list[str]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """While things are put away a second Ctrl-C is not heard; from the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def own_system(partitions: int, workers: int = 1) -> Iterator[Target]:
     """A whole system of its own, with an event clock, gone at the end with all its data."""
-    folder = Path(tempfile.mkdtemp(prefix="ioc-replay-"))
-    try:
-        system = OwnSystem(
-            folder,
-            f"--workers={workers}",
-            clock="event",
-            namespace=OWN_NAMESPACE,
-            environment={"IOC_PARTITIONS": str(partitions)},
-        )
-        try:
-            yield Target(system.bootstrap, OWN_NAMESPACE, partitions, system.view, alone=True)
-        finally:
-            with undisturbed():
-                system.abandon()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_system(
+        "replay",
+        f"--workers={workers}",
+        clock="event",
+        namespace=OWN_NAMESPACE,
+        environment={"IOC_PARTITIONS": str(partitions)},
+    ) as system:
+        yield Target(system.bootstrap, OWN_NAMESPACE, partitions, system.view, alone=True)
 
 
 @contextmanager

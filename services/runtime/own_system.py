@@ -8,11 +8,13 @@ does not stop.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -29,6 +31,20 @@ STOP_SECONDS = 60.0
 
 class OwnSystemError(Exception):
     """The system did not come up, or ended by itself; the message has what it said."""
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """While things are put away a second Ctrl-C is not heard; from the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class OwnSystem:
@@ -151,3 +167,21 @@ class OwnSystem:
         trace: TracebackType | None,
     ) -> None:
         self.abandon()
+
+
+@contextlib.contextmanager
+def temporary_system(purpose: str, *arguments: str, **how: Any) -> Iterator[OwnSystem]:
+    """An :class:`OwnSystem` in a folder of its own; nothing of either is left afterwards.
+
+    Raises OwnSystemError when it does not come up.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"ioc-{purpose}-"))
+    try:
+        system = OwnSystem(folder, *arguments, **how)
+        try:
+            yield system
+        finally:
+            with undisturbed():
+                system.abandon()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,5 @@
 """Targets without a cluster: what is refused, and what is put away."""
 
-import signal
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.replay import target
-from services.replay.target import NamespaceInUseError, TargetError, drop_namespace, undisturbed
+from services.replay.target import NamespaceInUseError, TargetError, drop_namespace
 from services.replay.verdict import NotAppliedError, Verdict, check_log, wait_until_applied
 
 
@@ -63,24 +61,6 @@ def test_a_cluster_that_is_gone_at_the_end_is_told_and_no_traceback(
 def test_the_live_system_is_never_dropped() -> None:
     with pytest.raises(ValueError, match="no namespace to drop"):
         drop_namespace("h:1", "")
-
-
-def test_while_things_are_put_away_signals_are_not_heard() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with undisturbed():
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-    seen: list[bool] = []
-
-    def elsewhere() -> None:
-        with undisturbed():
-            seen.append(True)
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join(5)
-    assert seen == [True]
 
 
 def test_a_log_that_took_more_or_less_than_was_sent_is_a_difference() -> None:
