@@ -38,14 +38,19 @@ static void rows_insertion_sort(Row *rows, size_t count) {
     }
 }
 
-/* Both in order of codes; into ``out``, equal codes next to each other. */
+/* Both in order of codes; into ``out``, equal codes next to each other. ``out`` may hold ``b`` in
+ * its end. No branch asks which row comes next: nobody could foretell it. */
 static void rows_merge(const Row *a, size_t na, const Row *b, size_t nb, Row *out) {
-    while (na && nb) {
-        if (b->code < a->code) { *out++ = *b++; nb--; }
-        else { *out++ = *a++; na--; }
+    const Row *const last_a = a + na, *const last_b = b + nb;
+    while (a < last_a && b < last_b) {
+        size_t second = b->code < a->code;
+        *out++ = *(second ? b : a);
+        b += second;
+        a += 1 - second;
     }
-    memcpy(out, a, na * sizeof(Row));
-    memcpy(out + na, b, nb * sizeof(Row));
+    memcpy(out, a, (size_t)((const char *)last_a - (const char *)a));
+    out += last_a - a;
+    if (out != b) memmove(out, b, (size_t)((const char *)last_b - (const char *)b));
 }
 
 /* A merge sort; ``spare`` has room for as many rows. */

@@ -7,7 +7,7 @@ summed once; only the small runs behind it are summed at every call. Pure; equal
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -172,22 +172,34 @@ class Marginals:
 
     # --- sums -----------------------------------------------------------------------------------
 
-    def _sums(self, kpi: Kpi, measure: Measure, window: str | None, at: int) -> _Sums:
-        key = _Key.of(kpi, measure)
-        done = (key, window)
-        if done not in self._done:
-            fact = measure.fact
-            minute = 0 if key.stock is None else at // 60_000
-            if key.stock is not None:
-                self._view._select_stock(fact)
-                block = self._view._stocks[fact.topic.kind]
-            else:
-                block = self._view._window(fact.topic.kind, *bounds(window or "", at), at)
-            self._fill(fact, block, window, minute)
-        return self._done[done]
+    def steps(self, kpi: Kpi, window: str | None, now: int) -> Iterator[None]:
+        """Do in steps what :meth:`rows` would otherwise do at once, for whoever has other work."""
+        if kpi.kind != "listing":
+            at = self._view.clock_at(now)
+            for measure in (kpi.numerator, kpi.denominator):
+                if measure is not None:
+                    yield from self._prepare(kpi, measure, window, at)
 
-    def _fill(self, fact: Fact, block: Block, window: str | None, minute: int) -> None:
-        """Sum every measure of a fact over a block."""
+    def _sums(self, kpi: Kpi, measure: Measure, window: str | None, at: int) -> _Sums:
+        for _ in self._prepare(kpi, measure, window, at):
+            pass
+        return self._done[_Key.of(kpi, measure), window]
+
+    def _prepare(self, kpi: Kpi, measure: Measure, window: str | None, at: int) -> Iterator[None]:
+        key = _Key.of(kpi, measure)
+        if (key, window) in self._done:
+            return
+        fact = measure.fact
+        minute = 0 if key.stock is None else at // 60_000
+        if key.stock is not None:
+            block = self._view._stock(fact.topic.kind)
+        else:
+            block = self._view._window(fact.topic.kind, *bounds(window or "", at), at)
+        yield
+        yield from self._fill(fact, block.copy(), window, minute)
+
+    def _fill(self, fact: Fact, block: Block, window: str | None, minute: int) -> Iterator[None]:
+        """Sum every measure of a fact over a block that stays as it is."""
         keys = KEYS[fact.name]
         low, high = fact.base, (fact.number + 1) << 58
         base = block.runs[0] if block.runs else NO_CELLS
@@ -206,6 +218,7 @@ class Marginals:
                 if base.codes.size >= _REMEMBER and not key.buckets:
                     self._known[name] = _Known(base.codes, minute, sums)
             self._done[name] = _added(sums, pass_rest.sums(key)) if pass_rest.size else sums
+            yield
 
 
 class _Pass:

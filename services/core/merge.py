@@ -2,11 +2,10 @@
 
 Follows every ring of the partial topic, keeps per source partition the chain that counts, and sums
 over partitions when it is asked, so that a partition that moves between workers is never counted
-twice. Tables of the windows asked for last are kept and take every change as it comes: a question
-costs the cells of its window, not the events since.
+twice. Tables of the windows asked for last are kept up with every change (services.core.tables): a
+question costs the cells of its window, not the events since.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 
 from schemas import catalog
 from services.core import head, ring, speed
-from services.core.contributions import PANE_MS, STOCK
 from services.core.evaluate import (
     ACTIVE,
     Grouping,
@@ -34,10 +32,8 @@ from services.core.panes import (
     STOCK_LEVEL,
     Block,
     Cells,
-    Delta,
     Ints,
     cover,
-    merge,
 )
 from services.core.questions import QueryError, Question, ask, fact_of
 from services.core.record import Clock
@@ -45,13 +41,13 @@ from services.core.samples import Samples
 from services.core.selection import ALL, Selection
 from services.core.serieses import Indicators
 from services.core.state import catalogue_digest, view_part
+from services.core.tables import Tables
 from services.core.territory import Territories
 from services.core.windows import bounds
 
 FUTURE_MS = 15 * 60_000
 STOCK_LOOKBACK_MS = 27 * 3_600_000
 MINUTE_MS = 60_000
-_TABLES_KEPT = 96
 
 #: Samples are taken of these levels; a commune's stocks have no past.
 _SAMPLED_LEVELS = ("all", "province", "district")
@@ -96,8 +92,7 @@ class View:
             (topic.kind, p): _Replica() for topic in catalog.SOURCES for p in range(partitions)
         }
         self._topics = {topic.kind: topic for topic in catalog.SOURCES}
-        self._tables: OrderedDict[tuple[str, int, int], Block] = OrderedDict()
-        self._stocks: dict[str, Block] = {}
+        self._tables = {topic.kind: Tables() for topic in catalog.SOURCES}
         self._active: NDArray[np.void] | None = None
         self._indicators = Indicators(territories)
         self._samples = Samples()
@@ -139,18 +134,13 @@ class View:
 
     def _forget(self, kind: str, partition: int, replica: _Replica) -> None:
         replica.clear()
-        self._drop_tables(kind)
+        self._tables[kind].clear()
         if kind == catalog.LISTING.kind:
             self._active = None
         if kind == catalog.INDICATOR.kind:
             self._indicators.clear(partition)
         self.heads.pop((self._topics[kind].name, partition), None)
         self.version += 1
-
-    def _drop_tables(self, kind: str) -> None:
-        for key in [k for k in self._tables if k[0] == kind]:
-            del self._tables[key]
-        self._stocks.pop(kind, None)
 
     def _apply(
         self, owner: tuple[str, int], replica: _Replica, arrived: ring.Arrived, whole: bool
@@ -171,12 +161,12 @@ class View:
         if whole:
             # The worker has done this to the same slot.
             replica.cells.tidy(arrived.seq % SLOTS)
-            self._add_to_tables(kind, delta)
+            self._tables[kind].note(delta)
         else:
             # Until a whole lap has been read, slices bring what is not known yet.
             replica.cells.replace_packed_slice(arrived.seq % SLOTS, body.slice_cells)
             self._take_entities(kind, partition, replica, ring.decode_entities(body.slice_entities))
-            self._drop_tables(kind)
+            self._tables[kind].clear()
         self.heads[self._topics[kind].name, partition] = head.decode(body.head)
         self.version += 1
 
@@ -201,20 +191,6 @@ class View:
                     self._indicators.put(partition, key, view_part(value))
                 else:
                     self._indicators.remove(partition, key)
-
-    def _add_to_tables(self, kind: str, delta: Delta) -> None:
-        if not delta.panes.size:
-            return
-        now = delta.panes == STOCK
-        stocks = self._stocks.get(kind)
-        if stocks is not None and now.any():
-            stocks.add(_run(delta, now))
-        starts = delta.panes * PANE_MS
-        for (of, start, end), table in self._tables.items():
-            if of == kind:
-                inside = (starts >= start) & (starts < end) & ~now
-                if inside.any():
-                    table.add(_run(delta, inside))
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -273,40 +249,32 @@ class View:
         return select
 
     def _window(self, kind: str, start: int, end: int, clock: int) -> Block:
-        key = (kind, start, end)
-        table = self._tables.get(key)
-        if table is not None:
-            self._tables.move_to_end(key)
-            return table
-        panes = cover(start, end, clock)
-        if panes is None:
+        def runs(first: int, last: int) -> list[Cells] | None:
+            panes = cover(first, last, clock)
+            if panes is None:
+                return None
+            return [run for level, *span in panes for run in self._runs(kind, level, *span)]
+
+        try:
+            return self._tables[kind].window(start, end, runs)
+        except LookupError:
             raise QueryError(
                 "as_of", "the window's start or end lies on no boundary of a pane still kept"
-            )
-        runs: list[Cells] = []
-        for (of, _), replica in self._replicas.items():
-            if of != kind:
-                continue
-            for level, first, last in panes:
-                runs += replica.cells.runs(level, first, last)
-        table = Block(merge(runs))
-        self._tables[key] = table
-        while len(self._tables) > _TABLES_KEPT:
-            self._tables.popitem(last=False)
-        return table
+            ) from None
+
+    def _runs(self, kind: str, level: int, first: int, end: int) -> list[Cells]:
+        return [
+            run
+            for (of, _), replica in self._replicas.items()
+            if of == kind
+            for run in replica.cells.runs(level, first, end)
+        ]
+
+    def _stock(self, kind: str) -> Block:
+        return self._tables[kind].stocks(lambda: self._runs(kind, STOCK_LEVEL, 0, SLOTS))
 
     def _select_stock(self, fact: Fact) -> Cells:
-        kind = fact.topic.kind
-        table = self._stocks.get(kind)
-        if table is None:
-            runs = [
-                run
-                for (of, _), replica in self._replicas.items()
-                if of == kind
-                for run in replica.cells.runs(STOCK_LEVEL, 0, SLOTS)
-            ]
-            table = self._stocks[kind] = Block(merge(runs))
-        return table.select(fact.base, (fact.number + 1) << 58)
+        return self._stock(fact.topic.kind).select(fact.base, (fact.number + 1) << 58)
 
     def _active_listings(self) -> NDArray[np.void]:
         if self._active is None:
@@ -463,14 +431,3 @@ class View:
     def indicators(self, now: int, *, communes: bool = True) -> list[dict[str, object]]:
         """The latest period of each series with value, target, gap and age."""
         return self._indicators.latest(self.clock_at(now), communes=communes)
-
-
-def _sampled_row(label: Label, top: int, bottom: int) -> Row:
-    if bottom < 0:
-        return Row(label.territory, label.by, top, None, None, top)
-    value = top / bottom if bottom else None
-    return Row(label.territory, label.by, value, top, bottom, bottom)
-
-
-def _run(delta: Delta, mask: NDArray[np.bool_]) -> Cells:
-    return merge([Cells(delta.codes[mask], delta.n[mask], delta.s[mask])])

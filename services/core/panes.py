@@ -93,6 +93,17 @@ class Block:
             runs[first:] = [merge(runs[first:])]
             self._merged = first == 0
 
+    def append(self, run: Cells) -> None:
+        """Add a run and leave the merging to the next :meth:`add`."""
+        self.runs.append(run)
+        self._merged = False
+
+    def copy(self) -> "Block":
+        """Another block of the same cells; what is added to the one is not in the other."""
+        other = Block()
+        other.runs, other._merged = self.runs.copy(), self._merged
+        return other
+
     def compact(self) -> Cells:
         """Merge all runs into one and return it."""
         if not self._merged:

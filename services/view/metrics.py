@@ -346,21 +346,38 @@ class MetricsPage:
             return self._kpis
 
     async def _build(self) -> bytes:
-        sliced = time.perf_counter()
-        spent = 0.0
+        pace = _Pace()
         out: list[str] = []
         metric = ""
         self._marginals.forget()
         for part in self._parts:
+            for _ in self._marginals.steps(part.kpi, part.window, self._now()):
+                await pace.rest()
             rows = self._marginals.rows(part.kpi, part.window, part.dimension, self._now())
             if part.metric != metric:
                 metric = part.metric
                 out.append(heading(part))
             out.extend(lines(part, rows, self._places))
-            at = time.perf_counter()
-            if at - sliced > SLICE_S:
-                spent += at - sliced
-                await asyncio.sleep(0)
-                sliced = time.perf_counter()
-        self._collector.build_seconds = spent + time.perf_counter() - sliced
+            await pace.rest()
+        self._collector.build_seconds = pace.spent()
         return "".join(out).encode()
+
+
+class _Pace:
+    """Lets others work between the steps of a long work."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._began = time.perf_counter()
+
+    async def rest(self) -> None:
+        """Give way if the event loop has been kept for a slice."""
+        now = time.perf_counter()
+        if now - self._began > SLICE_S:
+            self._spent += now - self._began
+            await asyncio.sleep(0)
+            self._began = time.perf_counter()
+
+    def spent(self) -> float:
+        """Seconds of work, rests left out."""
+        return self._spent + time.perf_counter() - self._began
