@@ -21,6 +21,7 @@ from services.core.state import DeadLetter
 from services.kpi.metrics import Metrics
 from services.kpi.partition import Outbox, OwnedPartition, State
 from services.kpi.recovery import Ring, read_rings
+from services.kpi.rhythm import Rhythm
 from services.kpi.transport import (
     BatchConsumer,
     BatchMessage,
@@ -113,6 +114,7 @@ class Worker:
         #: Partitions that do not read on before a flush is through.
         self._held: set[TP] = set()
         self._flushes: set[asyncio.Task[None]] = set()
+        self.rhythm = Rhythm()
 
     def _make_app(self) -> KpiApp:
         settings = self.settings
@@ -183,7 +185,9 @@ class Worker:
             ring = rings[tp.partition]
             state = await asyncio.to_thread(self._restore, topic, tp.partition, ring)
             state.open_epoch(secrets.randbits(48))
-            part = OwnedPartition(topic.name, tp.partition, state, self._outbox, self.metrics)
+            part = OwnedPartition(
+                topic.name, tp.partition, state, self._outbox, self.metrics, self.rhythm
+            )
             self._agree(part, tp, starts[tp], ends[tp])
             owned[tp] = part
         # From here on no older owner's flush counts any more.
@@ -268,9 +272,10 @@ class Worker:
     async def _pulse(self) -> None:
         """Begin the flushes that are due, and let partitions read on that had to wait."""
         while not self.app.should_stop:
-            quiet = self._queue is None or self._queue.empty()
+            behind = self._queue is not None and not self._queue.empty()
+            interval = self.rhythm.interval(behind=behind)
             for tp, part in self.owned.items():
-                if part.due(quiet=quiet):
+                if part.due(interval):
                     task = asyncio.create_task(self._flush(tp, part))
                     self._flushes.add(task)
                     task.add_done_callback(self._flushes.discard)

@@ -17,12 +17,10 @@ from services.core.record import Record
 from services.core.ring import Flush
 from services.core.state import DeadLetter
 from services.kpi.metrics import Metrics
+from services.kpi.rhythm import Rhythm
 
 log = getLogger(__name__)
 
-#: Flushes begin at whole multiples of these seconds: while records wait, and when none does.
-FLUSH_SECONDS = 0.25
-QUIET_FLUSH_SECONDS = 0.15
 #: A flush under way for longer than this means that the broker is slow: stop reading meanwhile.
 SLOW_FLUSH_SECONDS = 2.0
 #: Dead letters held in memory before the partition stops reading, in bytes.
@@ -68,6 +66,7 @@ class OwnedPartition:
         state: State,
         outbox: Outbox,
         metrics: Metrics,
+        rhythm: Rhythm,
         *,
         now: Callable[[], float] = monotonic,
     ) -> None:
@@ -78,6 +77,7 @@ class OwnedPartition:
         self.expected = state.fence + 1
         self._outbox = outbox
         self._metrics = metrics
+        self._rhythm = rhythm
         self._now = now
         self._letters: list[DeadLetter] = []
         self._letter_bytes = 0
@@ -144,15 +144,14 @@ class OwnedPartition:
         slow = began is not None and self._now() > began + SLOW_FLUSH_SECONDS
         return slow or self._letter_bytes > LETTER_BYTES
 
-    def due(self, *, quiet: bool) -> bool:
-        """Whether a flush should begin now; ``quiet`` says that no batch is waiting.
+    def due(self, interval: float) -> bool:
+        """Whether a flush should begin now, where they begin at whole multiples of ``interval`` s.
 
         All partitions of a worker flush at the same ticks of the clock: then one request carries
         all of them, and the view reads them at once.
         """
         if self._flush_began is not None or not self.unsent:
             return False
-        interval = QUIET_FLUSH_SECONDS if quiet else FLUSH_SECONDS
         return self._now() // interval > self._flush_last // interval or self.overfull
 
     async def flush(self) -> None:
@@ -167,6 +166,7 @@ class OwnedPartition:
         letters, self._letters = self._letters, []
         snapshot = self.state.flush()
         tombstones = self.state.tombstones()
+        self._rhythm.spent(self._now() - began)
         if letters:
             given_up = await self._outbox.letters(self.number, letters)
             self._count(letters, given_up)

@@ -27,6 +27,7 @@ from services.kpi.app import Worker
 from services.kpi.metrics import Metrics
 from services.kpi.partition import OwnedPartition
 from services.kpi.recovery import Ring
+from services.kpi.rhythm import Rhythm
 from services.kpi.transport import BatchMessage
 from services.runtime.reference import load_territories
 from services.runtime.settings import Settings
@@ -337,7 +338,7 @@ def _owner(outbox: KeptOutbox, owner: int) -> OwnedPartition:
         clock="wall", territories=load_territories(),
     )  # fmt: skip
     state.open_epoch(owner)
-    return OwnedPartition(TOPIC, 0, state, outbox, Metrics(CollectorRegistry()))
+    return OwnedPartition(TOPIC, 0, state, outbox, Metrics(CollectorRegistry()), Rhythm())
 
 
 def _cases(first: int, last: int) -> list[SourceRecord]:

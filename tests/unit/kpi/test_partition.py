@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from services.core.record import SourceRecord
 from services.kpi import partition
 from services.kpi.metrics import Metrics
 from services.kpi.partition import OwnedPartition
+from services.kpi.rhythm import Rhythm
 from tests.unit.kpi.fakes import FakeClock, FakeOutbox, FakeState
 
 TOPIC = catalog.ADMIN_CASE.name
@@ -28,8 +30,9 @@ class Room:
         self.state = FakeState(fence)
         self.outbox = FakeOutbox()
         self.clock = FakeClock()
+        self.rhythm = Rhythm(self.clock)
         self.part = OwnedPartition(
-            TOPIC, 0, self.state, self.outbox, Metrics(self.registry), now=self.clock
+            TOPIC, 0, self.state, self.outbox, Metrics(self.registry), self.rhythm, now=self.clock
         )
 
     def metric(self, name: str, **labels: str) -> float | None:
@@ -141,18 +144,35 @@ async def test_a_letter_that_is_too_large_is_counted_and_does_not_stop_the_flush
     assert room.outbox.sent[-1] == ("partial", b"fence 0")
 
 
-async def test_a_flush_is_due_sooner_when_no_batch_is_waiting(room: Room) -> None:
+async def test_a_flush_is_due_at_the_next_tick_and_when_there_is_something_to_send(
+    room: Room,
+) -> None:
     room.part.fold(records(range(1)))
-    assert room.part.due(quiet=False)
-    room.clock.seconds = 100 * partition.FLUSH_SECONDS
+    assert room.part.due(0.25)
+    room.clock.seconds = 25.0
     await room.part.flush()
-    assert not room.part.due(quiet=True)  # nothing new
+    room.clock.seconds += 1
+    assert not room.part.due(0.25)  # nothing new
+    room.clock.seconds = 25.16
     room.part.fold(records(range(1, 2)))
-    room.clock.seconds += partition.QUIET_FLUSH_SECONDS
-    assert room.part.due(quiet=True)
-    assert not room.part.due(quiet=False)
-    room.clock.seconds += partition.FLUSH_SECONDS
-    assert room.part.due(quiet=False)
+    assert not room.part.due(0.25)
+    assert room.part.due(0.15)
+    room.clock.seconds = 25.25
+    assert room.part.due(0.25)
+
+
+async def test_what_a_flush_takes_from_the_folding_is_told(room: Room) -> None:
+    room.part.fold(records(range(1)))
+    flush = room.state.flush
+
+    def slowly() -> Any:
+        room.clock.seconds += 0.02
+        return flush()
+
+    room.state.flush = slowly  # type: ignore[method-assign]
+    await room.part.flush()
+    room.clock.seconds += 10
+    assert room.rhythm._spent == pytest.approx(0.02)
 
 
 async def test_partitions_flush_at_the_same_ticks_whenever_each_flushed_last(room: Room) -> None:
@@ -165,9 +185,9 @@ async def test_partitions_flush_at_the_same_ticks_whenever_each_flushed_last(roo
     due = {}
     for each in (room, other):
         each.clock.seconds = 10.24
-        due[each] = [each.part.due(quiet=False)]
+        due[each] = [each.part.due(0.25)]
         each.clock.seconds = 10.25
-        due[each].append(each.part.due(quiet=False))
+        due[each].append(each.part.due(0.25))
     assert list(due.values()) == [[False, True], [False, True]]
 
 
@@ -178,7 +198,7 @@ async def test_no_second_flush_is_due_while_one_is_under_way(room: Room) -> None
     await asyncio.sleep(0)
     room.part.fold(records(range(1, 2)))
     room.clock.seconds += 1
-    assert not room.part.due(quiet=True)
+    assert not room.part.due(0.15)
     held_back = [room.part.overfull]
     room.clock.seconds += partition.SLOW_FLUSH_SECONDS
     held_back.append(room.part.overfull)
@@ -194,7 +214,7 @@ async def test_too_many_dead_letters_hold_the_partition_back_until_they_are_sent
     monkeypatch.setattr(partition, "LETTER_BYTES", 1000)
     room.part.fold(records(range(5), b"bad"))
     assert room.part.overfull
-    assert room.part.due(quiet=False)
+    assert room.part.due(0.25)
     await room.part.flush()
     assert not room.part.overfull
 
@@ -204,4 +224,4 @@ async def test_a_flush_that_fails_says_so(room: Room) -> None:
     room.outbox.error = ConnectionError("gone")
     with pytest.raises(ConnectionError):
         await room.part.flush()
-    assert not room.part.due(quiet=True)
+    assert not room.part.due(0.15)
