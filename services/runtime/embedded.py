@@ -256,6 +256,8 @@ class EmbeddedKafka:
             "log.retention.check.interval.ms": 300_000,
             "log.cleaner.threads": 1,
             "log.cleaner.backoff.ms": 15_000,
+            # At full speed a cleaner would take a core for seconds at a time.
+            "log.cleaner.io.max.bytes.per.second": 20 * 1024 * 1024,
             # 128 MiB by default: a quarter of the heap for a topic of some thousand keys.
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
             # A killed broker is let in again when its old session has ended: 9 s by default.
