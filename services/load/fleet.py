@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 from schemas import catalog
 from services.load.population import Population
 from services.load.profiles import Schedule
-from services.load.sender import Sent, Told, send
+from services.load.sender import Events, Sent, Told, prepare, send
 
 #: What the Kafka client may hold that is not acknowledged yet, per sender.
 QUEUE_EVENTS, QUEUE_KB = 1_000_000, 512 * 1024
@@ -26,6 +26,8 @@ DELIVERY_TIMEOUT_MS = 30_000
 READY_S = 60.0
 #: All begin at one instant this far ahead.
 LEAD_S = 0.5
+#: What it takes at most to make an event, for senders that make all of them before.
+_MAKE_S = 15e-6
 
 
 class SenderError(Exception):
@@ -44,6 +46,8 @@ class Make:
     skew: float
     revisions: int
     seed: int
+    #: Make all events of a schedule before it begins; see :func:`lead`.
+    prepared: bool = False
 
 
 def producer_settings(bootstrap: str) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def producer_settings(bootstrap: str) -> dict[str, Any]:
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",
-        "linger.ms": 5,
+        "linger.ms": 25,
         "batch.size": 512 * 1024,
         "queue.buffering.max.messages": QUEUE_EVENTS,
         "queue.buffering.max.kbytes": QUEUE_KB,
@@ -106,8 +110,12 @@ def serve(connection: Connection, make: Make, process: int, processes: int, pare
             if order == "stop":
                 continue
             schedule, began, began_wall_ms = cast("tuple[Schedule, float, int]", order)
+            due = schedule.share(process, processes)
+            events: Events = population.next
+            if make.prepared:
+                events = prepare(events, due, began_wall_ms)
             sent = send(
-                cast("Any", producer), population.next, schedule.share(process, processes), topics,
+                cast("Any", producer), events, due, topics,
                 began=began, began_wall_ms=began_wall_ms, clock=time.monotonic,
                 cpu_clock=_cpu_seconds, stopped=stopped,
                 tell=lambda told: connection.send(("told", told)),
@@ -157,6 +165,12 @@ class Fleet:
             if what == "failed":
                 raise SenderError(str(said))
             self.pids.append(int(said))
+
+    def lead(self, schedule: Schedule) -> float:
+        """How far ahead a schedule must begin, in seconds, so that all senders are ready."""
+        if not self.made.prepared:
+            return LEAD_S
+        return LEAD_S + _MAKE_S * schedule.total / len(self._children)
 
     def run(
         self,

@@ -29,7 +29,7 @@ import numpy as np
 from confluent_kafka import Producer
 
 from services.load import machine
-from services.load.fleet import LEAD_S, Fleet, Make, producer_settings
+from services.load.fleet import Fleet, Make, producer_settings
 from services.load.measure import measure, percentiles
 from services.load.population import DEFAULT_MIX
 from services.load.profiles import constant
@@ -265,9 +265,10 @@ def stretch(
     sampler = Sampler(pids)
     for thread in (watch, sampler, scrapes):
         thread.start()
-    began = time.monotonic() + LEAD_S
     schedule = constant(rate, seconds).warmed(WARM_S)
-    sents = fleet.run(schedule, began, int((time.time() + LEAD_S) * 1000))
+    lead = fleet.lead(schedule)
+    began = time.monotonic() + lead
+    sents = fleet.run(schedule, began, int((time.time() + lead) * 1000))
     ended = began + schedule.seconds
     deadline = time.monotonic() + 60
     sent = sum(len(s.due) for s in sents)
@@ -339,7 +340,9 @@ def main() -> None:
     facts = machine.facts(True)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(), own(f"bench-{run}", o.workers) as target:
-        make = Make(target.bootstrap, target.namespace, run, dict(DEFAULT_MIX), 10_000, 1.0, 5, 1)
+        make = Make(
+            target.bootstrap, target.namespace, run, dict(DEFAULT_MIX), 10_000, 1.0, 5, 1, True
+        )
         with Fleet(make, 1) as fleet:
             fleet.ready()
             say(f"view {target.view}, pids {target.pids}")
