@@ -2,11 +2,12 @@
 
 import errno
 import fcntl
+import os
 import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 LOOPBACK = "127.0.0.1"
 MAX_WORKERS = 16
@@ -16,8 +17,6 @@ BLOCK = 50
 #: Blocks for systems that come and go: below the ports that the kernel gives away, above those
 #: that people use.
 _BLOCKS = range(22_000, 30_000, BLOCK)
-#: The blocks of this process: each lock lives as long as it does.
-_claimed: list[IO[str]] = []
 
 
 @dataclass(frozen=True)
@@ -92,15 +91,14 @@ def claim_block() -> int:
     folder = Path(tempfile.gettempdir()) / "ioc-ports"
     folder.mkdir(exist_ok=True)
     for base in _BLOCKS:
-        handle = (folder / f"{base}.lock").open("a")
+        # A plain descriptor: it stays open until the process ends, and no object warns of that.
+        lock = os.open(folder / f"{base}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            handle.close()
+            os.close(lock)
             continue
-        if not all(is_free(port) for port in range(base, base + BLOCK)):
-            handle.close()
-            continue
-        _claimed.append(handle)
-        return base
+        if all(is_free(port) for port in range(base, base + BLOCK)):
+            return base
+        os.close(lock)
     raise RuntimeError("no free block of ports")
