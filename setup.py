@@ -26,6 +26,33 @@ class BuildOrGoWithout(build_ext):
             say(f"ioc: the fold stays pure Python: {error}")
 
 
+#: Folder, name, and what else is compiled into it.
+MODULES = (
+    (
+        "services/core", "_fast",
+        "_cells.pxi _changes.pxi _constants.pxi _entities.pxi _extern.pxi _parts.pxi _places.pxi "
+        "_tables.pxi _walk.pxi _fast.h _scan.h",
+    ),
+    ("services/core", "_panes", "_rows.h"),
+    ("services/core", "_sums", "_rows.h"),
+    ("services/kpi", "_batches", "_batches.h _lz4.h"),
+)  # fmt: skip
+#: No fused multiply-add: a duration's bucket must be that of the pure form.
+FLAGS = [] if sys.platform == "win32" else ["-O2", "-ffp-contract=off"]
+
+
+def extension(folder: str, name: str, parts: str) -> Extension:
+    """A module that the installation can do without."""
+    return Extension(
+        f"{folder.replace('/', '.')}.{name}",
+        [f"{folder}/{name}.pyx"],
+        include_dirs=[folder],
+        depends=[f"{folder}/{part}" for part in parts.split()],
+        extra_compile_args=FLAGS,
+        optional=True,
+    )
+
+
 def extensions() -> list[Extension]:
     if os.environ.get("IOC_PURE", "") not in ("", "0"):
         return []
@@ -34,56 +61,9 @@ def extensions() -> list[Extension]:
     except ImportError:
         say("ioc: the fold stays pure Python: Cython is not installed")
         return []
-    fast = Extension(
-        "services.core._fast",
-        ["services/core/_fast.pyx"],
-        include_dirs=["services/core"],
-        depends=[
-            f"services/core/_{part}"
-            for part in (
-                "cells.pxi",
-                "changes.pxi",
-                "constants.pxi",
-                "entities.pxi",
-                "extern.pxi",
-                "parts.pxi",
-                "places.pxi",
-                "tables.pxi",
-                "walk.pxi",
-                "fast.h",
-                "scan.h",
-            )
-        ],
-        # No fused multiply-add: a duration's bucket must be that of the pure form.
-        extra_compile_args=[] if sys.platform == "win32" else ["-O2", "-ffp-contract=off"],
-        optional=True,
+    made: list[Extension] = cythonize(
+        [extension(*module) for module in MODULES], build_dir="build/cython", quiet=True
     )
-    panes = Extension(
-        "services.core._panes",
-        ["services/core/_panes.pyx"],
-        include_dirs=["services/core"],
-        depends=["services/core/_rows.h"],
-        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
-        optional=True,
-    )
-    sums = Extension(
-        "services.core._sums",
-        ["services/core/_sums.pyx"],
-        include_dirs=["services/core"],
-        depends=["services/core/_rows.h"],
-        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
-        optional=True,
-    )
-    batches = Extension(
-        "services.kpi._batches",
-        ["services/kpi/_batches.pyx"],
-        include_dirs=["services/kpi"],
-        depends=["services/kpi/_batches.h", "services/kpi/_lz4.h"],
-        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
-        optional=True,
-    )
-    all_four = [fast, panes, sums, batches]
-    made: list[Extension] = cythonize(all_four, build_dir="build/cython", quiet=True)
     return made
 
 

@@ -153,34 +153,16 @@ class PartitionState(Fold):
         self._flushed_fence = self.fence
 
 
-def restore(
-    topic: catalog.Topic,
-    partition: int,
-    partitions: int,
-    records: Iterable[tuple[bytes, bytes | None]],
-    *,
-    clock: Clock,
-    territories: Territories,
-    form: speed.Form | None = None,
-    selection: Selection = ALL,
-) -> PartitionState:
-    """Rebuild a state from the partial topic.
+def restore(state: PartitionState, records: Iterable[tuple[bytes, bytes | None]]) -> PartitionState:
+    """Bring an empty state to what the partial topic says of it; returns it.
 
     ``records`` are all (key, value) of the partial topic's partition of the same number, in offset
-    order; those of other source topics are left out. An empty ring gives an empty state.
+    order; those of other source topics are left out. An empty ring leaves an empty state.
     Raises :class:`ring.RingGap` where no complete chain is there, :class:`CatalogueChanged` where
-    it was written by another catalogue: both call for a refold from the source log.
+    it was written by another catalogue: both call for a refold, of another empty state.
     """
+    topic, partition = state.topic, state.partition
     mine = [r for r in records if ring.key_owner(r[0]) == (topic.kind, partition)]
-    state = PartitionState(
-        topic,
-        partition,
-        partitions,
-        clock=clock,
-        territories=territories,
-        form=form,
-        selection=selection,
-    )
     followed = ring.Chain()
     for arrived in ring.follow(followed, topic.kind, partition, mine):
         state._apply(arrived)
@@ -194,32 +176,13 @@ def restore(
     return state
 
 
-def refold(
-    topic: catalog.Topic,
-    partition: int,
-    partitions: int,
-    records: Iterable[tuple[bytes, bytes | None]],
-    *,
-    clock: Clock,
-    territories: Territories,
-    form: speed.Form | None = None,
-    selection: Selection = ALL,
-) -> PartitionState:
-    """An empty state that takes the place of a ring that cannot be used (see :func:`restore`).
+def refold(state: PartitionState, records: Iterable[tuple[bytes, bytes | None]]) -> PartitionState:
+    """Let an empty state take the place of a ring that cannot be used; returns it.
 
     Its epoch will be above every other, and it continues none of them: the source log is folded
-    again from its start.
+    again from its start. ``records`` as for :func:`restore`.
     """
-    state = PartitionState(
-        topic,
-        partition,
-        partitions,
-        clock=clock,
-        territories=territories,
-        form=form,
-        selection=selection,
-    )
-    owned = (topic.kind, partition)
+    owned = (state.topic.kind, state.partition)
     keys = {k for k, value in records if value is not None and ring.key_owner(k) == owned}
     state._superseded = max(map(ring.key_epoch, keys), default=0)
     state._old_keys = sorted(keys)

@@ -78,17 +78,22 @@ def rebuilder(config: settings.Settings) -> Restore:
     territories = load_territories()
     selection = Selection.of(config.kpis) if config.kpis else ALL
 
+    def empty(topic: catalog.Topic, partition: int) -> PartitionState:
+        return PartitionState(
+            topic,
+            partition,
+            config.partitions,
+            clock=config.clock,
+            territories=territories,
+            selection=selection,
+        )
+
     def rebuild(topic: catalog.Topic, partition: int, ring: Ring) -> PartitionState:
-        place = (topic, partition, config.partitions)
         try:
-            return restore(
-                *place, ring, clock=config.clock, territories=territories, selection=selection
-            )
+            return restore(empty(topic, partition), ring)
         except (RingGap, CatalogueChanged) as reason:
             log.error("%s: folding the source log again from its start", reason)
-            return refold(
-                *place, ring, clock=config.clock, territories=territories, selection=selection
-            )
+            return refold(empty(topic, partition), ring)
 
     return rebuild
 

@@ -54,10 +54,11 @@ async def supersede(
     try:
         for topic in topics:
             for partition, ring in rings.items():
-                state = refold(
-                    topic, partition, config.partitions, ring,
+                empty = PartitionState(
+                    topic, partition, config.partitions,
                     clock=clock, territories=territories, selection=selection,
                 )  # fmt: skip
+                state = refold(empty, ring)
                 state.open_epoch(secrets.randbits(48))
                 for key, value in state.flush().parts:
                     await producer.send_and_wait(name, value, key, partition)

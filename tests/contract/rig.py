@@ -83,15 +83,14 @@ class Rig:
     def restart(self, place: Place) -> None:
         """The owner dies: what was not flushed is lost, a new one takes up the ring."""
         topic, partition = place
-        state = restore(
+        empty = PartitionState(
             catalog.source(topic),
             partition,
             self.partitions,
-            self.compacted(partition),
             clock=self.clock,
             territories=self.territories,
         )
-        self._open(place, state)
+        self._open(place, restore(empty, self.compacted(partition)))
 
     def compacted(self, partition: int) -> list[tuple[bytes, bytes | None]]:
         """The partition after a thorough cleaner: the last record of each key, no tombstones."""

@@ -482,13 +482,15 @@ def test_a_worker_of_one_form_takes_over_from_one_of_the_other(clock: Clock) -> 
         pure, compiled = twins.flush()
         twins.pure, twins.compiled = heirs = [
             restore(
-                catalog.source(topic),
-                partition,
-                PARTITIONS,
+                PartitionState(
+                    catalog.source(topic),
+                    partition,
+                    PARTITIONS,
+                    clock=clock,
+                    territories=TERRITORIES,
+                    form=form,
+                ),
                 list(before.parts),
-                clock=clock,
-                territories=TERRITORIES,
-                form=form,
             )
             for before, form in ((compiled, PURE), (pure, COMPILED))
         ]

@@ -21,7 +21,7 @@ def fresh() -> PartitionState:
 
 
 def rebuilt(log: Iterable[tuple[bytes, bytes | None]]) -> PartitionState:
-    return restore(catalog.FIELD_REPORT, 0, 1, list(log), clock="wall", territories=TERRITORIES)
+    return restore(fresh(), list(log))
 
 
 def garbage(offset: int) -> SourceRecord:
@@ -140,7 +140,7 @@ def test_a_refold_takes_the_place_of_a_ring_that_cannot_be_used() -> None:
     for offset in range(20):
         step(state, log, offset)
     broken = log[:7] + log[8:]
-    again = refold(catalog.FIELD_REPORT, 0, 1, broken, clock="wall", territories=TERRITORIES)
+    again = refold(fresh(), broken)
     again.open_epoch(2)
     for offset in range(3):
         step(again, broken, offset)

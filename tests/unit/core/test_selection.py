@@ -72,11 +72,11 @@ def test_a_smaller_selection_flushes_less() -> None:
 def test_states_of_another_selection_are_not_taken_over() -> None:
     state = folded(log(stream(5, 200, NOW), 1), ALL)[catalog.ADMIN_CASE.name]
     ring = list(state.flush().parts)
+    empty = PartitionState(
+        catalog.ADMIN_CASE, 0, 1, clock="wall", territories=TERRITORIES, selection=CHOSEN
+    )
     with pytest.raises(CatalogueChanged):
-        restore(
-            catalog.ADMIN_CASE, 0, 1, ring,
-            clock="wall", territories=TERRITORIES, selection=CHOSEN,
-        )  # fmt: skip
+        restore(empty, ring)
     view = View(TERRITORIES, 1, "wall", CHOSEN)
     for key, value in ring:
         view.feed(0, key, value)

@@ -333,10 +333,8 @@ class KeptOutbox(FakeOutbox):
 
 def _owner(outbox: KeptOutbox, owner: int) -> OwnedPartition:
     """The next owner of the partition: its state is what the ring says."""
-    state = restore(
-        catalog.ADMIN_CASE, 0, 4, list(outbox.ring.items()),
-        clock="wall", territories=load_territories(),
-    )  # fmt: skip
+    empty = PartitionState(catalog.ADMIN_CASE, 0, 4, clock="wall", territories=load_territories())
+    state = restore(empty, list(outbox.ring.items()))
     state.open_epoch(owner)
     return OwnedPartition(TOPIC, 0, state, outbox, Metrics(CollectorRegistry()), Rhythm())
 
