@@ -106,6 +106,9 @@ class WholeFetch(fetcher.FetchResult):
             return []
         # Whatever happens it is not asked for again; after an error it is fetched anew.
         self._partition_records = None
+        # A generator that was never begun: with it the fetch would hold on to itself, and its
+        # megabytes would wait for the garbage collector.
+        records._records_iterator = None
         out = records.unpack()
         state = self._assignment.state_value(self._topic_partition)
         state.consumed_to(records.next_fetch_offset)

@@ -1,5 +1,7 @@
 """Contract test of what is overridden in aiokafka: the same records as stock, in every batch."""
 
+import gc
+import weakref
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any
@@ -151,6 +153,18 @@ def test_the_records_and_the_position_are_those_of_stock_aiokafka(
     assert position(whole) == position(stock)
     assert not whole.has_more()
     assert list(whole.getall()) == []
+
+
+def test_what_was_handed_over_does_not_wait_for_the_garbage_collector(way: str) -> None:
+    whole = fetched(LOGS["plain"], 0, whole=True)
+    inside = weakref.ref(whole._partition_records)
+    gc.disable()
+    try:
+        got = whole.getall()
+        assert len(got) == 2 * LENGTH
+        assert inside() is None
+    finally:
+        gc.enable()
 
 
 def test_batches_of_older_formats_are_left_to_the_reader() -> None:
