@@ -2,12 +2,14 @@
 
 A page that shows every KPI everywhere (``/metrics``) asks some five thousand questions. Asked one
 by one, each goes through the cells of its window again; here one pass over the cells of a fact
-gives the sums of all its measures at all places. The big run of a window, which rarely changes, is
-summed once; only the small runs behind it are summed at every call. Pure; equal to ``View.query``.
+gives the sums of all its measures at all places, and a window is the sum of its segments
+(services.core.tables). The big run of a segment, which rarely changes, is summed once; only the
+small runs behind it are summed at every call. Pure; equal to ``View.query``.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +18,11 @@ from numpy.typing import NDArray
 from services.core import facts
 from services.core.evaluate import Row, _due_mask, field_of, territory_of
 from services.core.facts import FACTS, Fact
-from services.core.kpis import CATALOGUE, Kpi, Measure
+from services.core.kpis import CATALOGUE, WINDOWS, Kpi, Measure
 from services.core.merge import View
 from services.core.panes import NO_CELLS, Block, Cells, Ints
 from services.core.sums import grouped
+from services.core.tables import Span
 from services.core.windows import bounds
 
 _BUCKETS = 1 << facts.BUCKET_BITS
@@ -79,7 +82,7 @@ class Marginals:
         self._provinces = [rows[i] for i in provinces]
         self._first = np.array([of_place.index(p) for p in provinces])
         self._province_of = np.array([provinces.index(p) for p in of_place])[self._place_of]
-        self._known: dict[tuple[_Key, str | None], _Known] = {}
+        self._known: dict[tuple[_Key, int], _Known] = {}
         self._done: dict[tuple[_Key, str | None], _Sums] = {}
         self._listing: dict[tuple[str, str | None], list[Row]] = {}
         self._listed: NDArray[np.void] | None = None
@@ -186,39 +189,83 @@ class Marginals:
         return self._done[_Key.of(kpi, measure), window]
 
     def _prepare(self, kpi: Kpi, measure: Measure, window: str | None, at: int) -> Iterator[None]:
-        key = _Key.of(kpi, measure)
+        """Sum every measure of a fact, over all windows or over what is true now."""
+        key, fact = _Key.of(kpi, measure), measure.fact
         if (key, window) in self._done:
             return
-        fact = measure.fact
-        minute = 0 if key.stock is None else at // 60_000
+        kind = fact.topic.kind
+        spans: dict[str | None, Span]
         if key.stock is not None:
-            block = self._view._stock(fact.topic.kind)
+            spans = {None: self._view._stock(kind)}
         else:
-            block = self._view._window(fact.topic.kind, *bounds(window or "", at), at)
+            # The first round makes those windows that are new, and cuts segments for that.
+            for _ in range(2):
+                spans = {name: self._view._window(kind, *bounds(name, at), at) for name in WINDOWS}
+        blocks = {id(block): block.copy() for span in spans.values() for block in span.segments}
+        order = {name: [id(block) for block in span.segments] for name, span in spans.items()}
         yield
-        yield from self._fill(fact, block.copy(), window, minute)
-
-    def _fill(self, fact: Fact, block: Block, window: str | None, minute: int) -> Iterator[None]:
-        """Sum every measure of a fact over a block that stays as it is."""
-        keys = KEYS[fact.name]
-        low, high = fact.base, (fact.number + 1) << 58
-        base = block.runs[0] if block.runs else NO_CELLS
-        rest = Block()
-        rest.runs = block.runs[1:]
-        pass_base = _Pass(self, fact, _between(base, low, high), minute)
-        pass_rest = _Pass(self, fact, rest.select(low, high), minute)
-        for key in keys:
-            name = (key, window)
-            known = self._known.get(name)
-            if known is not None and known.codes is base.codes and known.minute == minute:
-                sums = known.sums
-            else:
-                sums = pass_base.sums(key)
-                # Histograms are large: they are made anew.
-                if base.codes.size >= _REMEMBER and not key.buckets:
-                    self._known[name] = _Known(base.codes, minute, sums)
-            self._done[name] = _added(sums, pass_rest.sums(key)) if pass_rest.size else sums
+        minute = 0 if key.stock is None else at // 60_000
+        keys = [each for each in KEYS[fact.name] if (each.stock is None) == (key.stock is None)]
+        sums: dict[tuple[_Key, int], _Sums | None] = {}
+        known: dict[tuple[_Key, int], _Known] = {}
+        for number, block in blocks.items():
+            for each, found in self._of_block(fact, keys, block, minute, known):
+                sums[each, number] = found
+                yield
+        for each in keys:
+            for name, numbers in order.items():
+                if each.buckets:
+                    # Histograms are large: they are made of a window at once.
+                    cells = Span([blocks[number] for number in numbers]).select(*_codes(fact))
+                    self._done[each, name] = _Pass(self, fact, cells, minute).sums(each)
+                    yield
+                else:
+                    self._done[each, name] = self._together(
+                        fact, each, [sums[each, number] for number in numbers], minute
+                    )
             yield
+        self._known = {k: v for k, v in self._known.items() if k[0] not in keys} | known
+
+    def _of_block(
+        self,
+        fact: Fact,
+        keys: Iterable[_Key],
+        block: Block,
+        minute: int,
+        known: dict[tuple[_Key, int], _Known],
+    ) -> Iterator[tuple[_Key, _Sums | None]]:
+        """The sums of a block that stays as it is, None for none; those of its base go to
+        ``known``."""
+        low, high = _codes(fact)
+        base, *rest = block.runs or [NO_CELLS]
+        pass_base = _Pass(self, fact, _between(base, low, high), minute)
+        small = Block()
+        small.runs = rest
+        pass_rest = _Pass(self, fact, Span([small]).select(low, high), minute)
+        for key in keys:
+            if key.buckets:
+                continue
+            found: _Sums | None = None
+            if pass_base.size:
+                name = (key, id(base.codes))
+                before = self._known.get(name)
+                if before is not None and before.codes is base.codes and before.minute == minute:
+                    known[name] = before
+                    found = before.sums
+                else:
+                    found = pass_base.sums(key)
+                    if base.codes.size >= _REMEMBER:
+                        known[name] = _Known(base.codes, minute, found)
+            if pass_rest.size:
+                more = pass_rest.sums(key)
+                found = more if found is None else _added(found, more)
+            yield key, found
+
+    def _together(self, fact: Fact, key: _Key, parts: Sequence[_Sums | None], minute: int) -> _Sums:
+        there = [part for part in parts if part is not None]
+        if not there:
+            return _Pass(self, fact, NO_CELLS, minute).sums(key)
+        return reduce(_added, there)
 
 
 class _Pass:
@@ -272,6 +319,11 @@ class _Pass:
             for name in DIMENSIONS[fact.name]
         }
         return _Sums(*total(self._group(None), self._places), by)
+
+
+def _codes(fact: Fact) -> tuple[int, int]:
+    """The codes of a fact's cells: from, and up to before."""
+    return fact.base, (fact.number + 1) << 58
 
 
 def _between(cells: Cells, low: int, high: int) -> Cells:

@@ -30,7 +30,6 @@ from services.core.kpis import CATALOGUE, Kpi
 from services.core.panes import (
     SLOTS,
     STOCK_LEVEL,
-    Block,
     Cells,
     Ints,
     cover,
@@ -41,7 +40,7 @@ from services.core.samples import Samples
 from services.core.selection import ALL, Selection
 from services.core.serieses import Indicators
 from services.core.state import catalogue_digest, view_part
-from services.core.tables import Tables
+from services.core.tables import Span, Tables
 from services.core.territory import Territories
 from services.core.windows import bounds
 
@@ -248,19 +247,19 @@ class View:
 
         return select
 
-    def _window(self, kind: str, start: int, end: int, clock: int) -> Block:
+    def _window(self, kind: str, start: int, end: int, clock: int) -> Span:
         def runs(first: int, last: int) -> list[Cells] | None:
             panes = cover(first, last, clock)
             if panes is None:
                 return None
             return [run for level, *span in panes for run in self._runs(kind, level, *span)]
 
-        try:
-            return self._tables[kind].window(start, end, runs)
-        except LookupError:
+        tables = self._tables[kind]
+        if not tables.knows(start, end) and cover(start, end, clock) is None:
             raise QueryError(
                 "as_of", "the window's start or end lies on no boundary of a pane still kept"
-            ) from None
+            )
+        return tables.window(start, end, runs)
 
     def _runs(self, kind: str, level: int, first: int, end: int) -> list[Cells]:
         return [
@@ -270,7 +269,7 @@ class View:
             for run in replica.cells.runs(level, first, end)
         ]
 
-    def _stock(self, kind: str) -> Block:
+    def _stock(self, kind: str) -> Span:
         return self._tables[kind].stocks(lambda: self._runs(kind, STOCK_LEVEL, 0, SLOTS))
 
     def _select_stock(self, fact: Fact) -> Cells:

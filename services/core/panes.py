@@ -93,11 +93,6 @@ class Block:
             runs[first:] = [merge(runs[first:])]
             self._merged = first == 0
 
-    def append(self, run: Cells) -> None:
-        """Add a run and leave the merging to the next :meth:`add`."""
-        self.runs.append(run)
-        self._merged = False
-
     def copy(self) -> "Block":
         """Another block of the same cells; what is added to the one is not in the other."""
         other = Block()
@@ -111,18 +106,12 @@ class Block:
             self._merged = True
         return self.runs[0]
 
-    def select(self, low: int, high: int) -> Cells:
-        """The cells with ``low <= code < high``; a code may appear more than once."""
-        parts = []
+    def parts(self, low: int, high: int) -> Iterator[Cells]:
+        """The cells with ``low <= code < high``, run by run."""
         for codes, n, s in self.runs:
             a, b = np.searchsorted(codes, (low, high))
             if a < b:
-                parts.append((codes[a:b], n[a:b], s[a:b]))
-        if not parts:
-            return NO_CELLS
-        if len(parts) == 1:
-            return Cells(*parts[0])
-        return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+                yield Cells(codes[a:b], n[a:b], s[a:b])
 
 
 class Delta(NamedTuple):

@@ -1,16 +1,18 @@
-"""Tables of the windows and stocks asked for last, each with every change there has been.
+"""The cells of the windows asked for last, each kept once, with every change there has been.
 
-A change is only noted when it comes. It is added when a table is asked for, together with all that
-came since: what many small flushes bring is sorted once for all tables of a topic, not once for
-each of them, and a table that nobody asks for any more costs nothing.
+The starts and ends of windows cut time into segments; a window is the segments between its two. So
+a cell of today is in one segment and not in the tables of today, the week, the month and the year,
+and what is summed over a segment is summed for all of them. Windows that end now move on every ten
+seconds or minute: a new cut takes from a segment the few panes that are beyond it, and a cut that
+no window needs any more joins two segments.
 
-Most windows end now, and every ten seconds that is another window. Its table is that of the one
-before, less the panes that are no longer in it, and with those that have come.
+A change is noted when it comes and added when somebody asks: what many small flushes bring is
+sorted once.
 """
 
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,179 +20,176 @@ import numpy as np
 from services.core.contributions import PANE_MS, STOCK
 from services.core.panes import NO_CELLS, Block, Cells, Delta, Ints, merge
 
-#: Tables of windows that are kept, of one topic.
-KEPT = 32
-#: Cells that may be noted; then every table gets them.
-NOTED_CELLS = 500_000
-#: A table that was not asked for while that happened so often is dropped.
-PATIENCE = 16
+#: Windows that are kept, of one topic: the nine that end now, and some of those before them.
+KEPT = 24
+#: Cells that may be noted before they are added.
+NOTED_CELLS = 200_000
 
-
-#: The cells of panes that start in [start, end) ms, in any order; None where such panes are no
-#: longer kept.
+#: The cells of panes that start in [start, end) ms, in any order; None where no panes that are
+#: still kept begin and end there.
 Runs = Callable[[int, int], list[Cells] | None]
 
 
-class _Table:
-    """A block with all changes noted before ``seen``; ``unasked`` is counted up to PATIENCE."""
+class Span(NamedTuple):
+    """The cells of a window: its segments. They are as they were until somebody asks again."""
 
-    __slots__ = ("block", "seen", "unasked")
+    segments: Sequence[Block]
 
-    def __init__(self, block: Block, seen: int) -> None:
-        self.block = block
-        self.seen = seen
-        self.unasked = 0
-
-
-class _Changes:
-    """Some changes as one, and the parts of it that tables want."""
-
-    def __init__(self, changes: list[Delta]) -> None:
-        columns = [np.concatenate(column) for column in zip(*changes, strict=True)]
-        self._stock = columns[0] == STOCK
-        self._all = Delta(*columns)
-        self._starts = columns[0] * PANE_MS
-
-    def _part(self, mask: Ints) -> Cells:
-        _, codes, n, s = self._all
-        return merge([Cells(codes[mask], n[mask], s[mask])])
-
-    @cached_property
-    def stocks(self) -> Cells:
-        """What is true now."""
-        return self._part(self._stock)
-
-    @cached_property
-    def _past(self) -> tuple[Cells, int, int]:
-        """All that is in panes, and the start of the first and the last of them (ms)."""
-        mask = ~self._stock
-        if not mask.any():
-            return NO_CELLS, 0, 0
-        starts = self._starts[mask]
-        return self._part(mask), int(starts.min()), int(starts.max())
-
-    def within(self, start: int, end: int) -> Cells:
-        """What is in panes that start in [start, end) ms."""
-        past, first, last = self._past
-        if not past.codes.size or (start <= first and last < end):
-            return past
-        if last < start or end <= first:
+    def select(self, low: int, high: int) -> Cells:
+        """The cells with ``low <= code < high``; a code may appear more than once."""
+        parts = [part for block in self.segments for part in block.parts(low, high)]
+        if not parts:
             return NO_CELLS
-        return self._part(~self._stock & (self._starts >= start) & (self._starts < end))
-
-
-class _Noted(NamedTuple):
-    """Changes that some table lacks, and those since a place in them as one."""
-
-    changes: list[Delta]
-    since: dict[int, _Changes]
+        if len(parts) == 1:
+            return parts[0]
+        return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 class Tables:
-    """The tables of one topic, over all its partitions."""
+    """The segments and the stocks of one topic, over all its partitions."""
 
     def __init__(self) -> None:
-        self._windows: OrderedDict[tuple[int, int], _Table] = OrderedDict()
-        self._stocks: _Table | None = None
-        self._noted = _Noted([], {})
+        self._cuts: list[int] = []
+        #: The segment from each cut to the next.
+        self._segments: list[Block] = []
+        self._windows: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._stocks: Block | None = None
+        self._noted: list[Delta] = []
         self._cells = 0
 
     def clear(self) -> None:
-        """Forget every table: what they were made of has changed."""
+        """Forget everything: what it was made of has changed."""
         self.__init__()  # type: ignore[misc]  # begins anew
 
     def note(self, change: Delta) -> None:
         """A change of the panes, which have it already."""
-        if not change.panes.size or not (self._windows or self._stocks):
-            return
-        self._noted.changes.append(change)
-        self._noted.since.clear()
-        self._cells += change.panes.size
-        if self._cells > NOTED_CELLS:
-            self._settle()
+        if change.panes.size and (self._segments or self._stocks):
+            self._noted.append(change)
+            self._cells += change.panes.size
+            if self._cells > NOTED_CELLS:
+                self._settle()
 
-    def window(self, start: int, end: int, runs: Runs) -> Block:
+    def window(self, start: int, end: int, runs: Runs) -> Span:
         """The cells of panes that start in [start, end) ms; ``runs`` gives them from the panes.
 
         Raises LookupError where those panes are no longer kept.
         """
+        self._settle()
         key = (start, end)
-        table = self._windows.get(key)
-        if table is None:
-            block = self._moved(start, end, runs)
-            if block is None:
-                found = runs(start, end)
-                if found is None:
-                    raise LookupError(key)
-                block = Block(merge(found))
-            self._windows[key] = _Table(block, len(self._noted.changes))
+        if key in self._windows:
+            self._windows.move_to_end(key)
+        else:
+            try:
+                self._cut(start, runs)
+                self._cut(end, runs)
+            except LookupError:
+                # Some older cut is at no boundary that is still kept: begin anew with this window.
+                self._begin(start, end, runs)
+            self._windows[key] = None
             while len(self._windows) > KEPT:
                 self._windows.popitem(last=False)
-            return block
-        self._windows.move_to_end(key)
-        table.unasked = 0
-        self._catch_up(key, table)
-        return table.block
+                self._join()
+        first, last = (bisect_left(self._cuts, at) for at in key)
+        return Span(self._segments[first:last])
 
-    def _moved(self, start: int, end: int, runs: Runs) -> Block | None:
-        """The table of an earlier window as long, or from the same start, moved on to this one."""
-        for (first, last), table in reversed(self._windows.items()):
-            alike = first == start or last - first == end - start
-            if alike and first <= start < last <= end:
-                gone, come = runs(first, start), runs(last, end)
-                if gone is None or come is None:
-                    continue
-                self._catch_up((first, last), table)
-                block = table.block.copy()
-                change = merge([*(_less(run) for run in gone), *come])
-                if change.codes.size:
-                    block.add(change)
-                return block
-        return None
+    def knows(self, start: int, end: int) -> bool:
+        """Whether this very window is kept."""
+        return (start, end) in self._windows
 
-    def _catch_up(self, key: tuple[int, int], table: _Table) -> None:
-        if changes := self._since(table):
-            table.block.add(changes.within(*key))
-
-    def stocks(self, runs: Callable[[], list[Cells]]) -> Block:
+    def stocks(self, runs: Callable[[], Iterable[Cells]]) -> Span:
         """The cells of what is true now; ``runs`` gives them from the panes."""
-        table = self._stocks
-        if table is None:
-            table = self._stocks = _Table(Block(merge(runs())), len(self._noted.changes))
-        elif changes := self._since(table):
-            table.block.add(changes.stocks)
-        return table.block
+        self._settle()
+        if self._stocks is None:
+            self._stocks = Block(merge(runs()))
+        return Span([self._stocks])
 
-    def _since(self, table: _Table) -> _Changes | None:
-        """What the table lacks, as one; the caller adds it."""
-        changes, since = self._noted
-        seen, table.seen = table.seen, len(changes)
-        if seen == len(changes):
-            return None
-        if seen not in since:
-            since[seen] = _Changes(changes[seen:])
-        return since[seen]
+    # --- segments -------------------------------------------------------------------------------
+
+    def _begin(self, start: int, end: int, runs: Runs) -> None:
+        block = _block(runs, start, end)
+        self._windows.clear()
+        self._cuts, self._segments = [start, end], [block]
+
+    def _cut(self, at: int, runs: Runs) -> None:
+        """Have a cut at an instant (ms). Raises LookupError where the panes do not give it."""
+        cuts, segments = self._cuts, self._segments
+        place = bisect_left(cuts, at)
+        if not cuts:
+            cuts.append(at)
+        elif place == len(cuts):
+            segments.append(_block(runs, cuts[-1], at))
+            cuts.append(at)
+        elif cuts[place] == at:
+            return
+        elif place == 0:
+            segments.insert(0, _block(runs, at, cuts[0]))
+            cuts.insert(0, at)
+        else:
+            self._split(place - 1, at, runs)
+
+    def _split(self, number: int, at: int, runs: Runs) -> None:
+        """Cut a segment in two: the shorter part comes from the panes, the longer one keeps."""
+        start, end = self._cuts[number : number + 2]
+        sides = [(at - start, start, at), (end - at, at, end)]
+        for _, first, last in sorted(sides):
+            found = runs(first, last)
+            if found is not None:
+                break
+        else:
+            raise LookupError(at)
+        part, rest = merge(found), self._segments[number]
+        if part.codes.size:
+            rest.add(Cells(part.codes, -part.n, -part.s))
+        self._segments.insert(number + (last == end), Block(part))
+        self._cuts.insert(number + 1, at)
+
+    def _join(self) -> None:
+        """Join what no window keeps apart, and drop what is in none."""
+        needed = {at for key in self._windows for at in key}
+        for place in range(len(self._cuts) - 1, -1, -1):
+            if self._cuts[place] in needed:
+                continue
+            del self._cuts[place]
+            if place == len(self._segments):
+                del self._segments[place - 1 :]
+            elif place == 0:
+                del self._segments[0]
+            else:
+                smaller, larger = sorted(self._segments[place - 1 : place + 1], key=_size)
+                for run in smaller.runs:
+                    larger.add(run)
+                self._segments[place - 1 : place + 1] = [larger]
+
+    # --- changes --------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Let go of what is noted: every table gets it, but for those nobody asks for.
-
-        Merging them all at once would keep everybody waiting: it is done where each is asked for.
-        """
-        for key, table in list(self._windows.items()):
-            table.unasked += 1
-            if table.unasked > PATIENCE:
-                del self._windows[key]
-            elif changes := self._since(table):
-                table.block.append(changes.within(*key))
-            table.seen = 0
-        if self._stocks:
-            if changes := self._since(self._stocks):
-                self._stocks.block.append(changes.stocks)
-            self._stocks.seen = 0
-        self._noted = _Noted([], {})
-        self._cells = 0
+        """Add what is noted to the segments it is in."""
+        if not self._noted:
+            return
+        panes, *columns = (np.concatenate(column) for column in zip(*self._noted, strict=True))
+        self._noted, self._cells = [], 0
+        now = panes == STOCK
+        if self._stocks is not None:
+            _add(self._stocks, now, *columns)
+        if self._segments:
+            starts = panes * PANE_MS
+            starts[now] = self._cuts[0] - 1
+            places = np.searchsorted(self._cuts, starts, "right") - 1
+            for place, segment in enumerate(self._segments):
+                _add(segment, places == place, *columns)
 
 
-def _less(run: Cells) -> Cells:
-    """What takes a run away."""
-    return Cells(run.codes, -run.n, -run.s)
+def _block(runs: Runs, start: int, end: int) -> Block:
+    found = runs(start, end)
+    if found is None:
+        raise LookupError(start, end)
+    return Block(merge(found))
+
+
+def _add(block: Block, mask: Ints, codes: Ints, n: Ints, s: Ints) -> None:
+    if mask.any():
+        block.add(merge([Cells(codes[mask], n[mask], s[mask])]))
+
+
+def _size(block: Block) -> int:
+    return sum(run.codes.size for run in block.runs)

@@ -108,11 +108,11 @@ def test_blocks_sum_whatever_the_order_of_merging(runs: list[list[tuple[int, int
     assert (np.diff(merged.codes) > 0).all()
 
 
-def test_select_takes_a_range_of_codes_from_every_run() -> None:
+def test_a_range_of_codes_is_taken_from_every_run() -> None:
     block = Block(cells((1, 1, 0), (5, 2, 0)))
     block.add(cells((4, 1, 7), (9, 1, 0)))
-    got = block.select(4, 9)
-    assert sorted(zip(*(c.tolist() for c in got), strict=True)) == [(4, 1, 7), (5, 2, 0)]
+    got = [zip(*(c.tolist() for c in part), strict=True) for part in block.parts(4, 9)]
+    assert sorted(row for rows in got for row in rows) == [(4, 1, 7), (5, 2, 0)]
     assert merge([]).codes.size == 0
 
 

@@ -1,6 +1,5 @@
-"""Tables that are kept up are the tables that are made anew, whatever was asked in between."""
+"""Windows of segments that are kept up are those made anew, whatever was asked in between."""
 
-from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -10,8 +9,8 @@ from hypothesis import strategies as st
 
 from services.core import tables
 from services.core.contributions import PANE_MS, STOCK
-from services.core.panes import Block, Cells, Delta, merge
-from services.core.tables import Runs, Tables
+from services.core.panes import Cells, Delta
+from services.core.tables import Runs, Span, Tables
 
 Row = tuple[int, int, int, int]
 
@@ -48,8 +47,8 @@ def totals(rows: list[Row]) -> dict[int, tuple[int, int]]:
     return {code: both for code, both in found.items() if any(both)}
 
 
-def cells(block: Block) -> dict[int, tuple[int, int]]:
-    codes, n, s = block.select(0, 1 << 62)
+def cells(span: Span) -> dict[int, tuple[int, int]]:
+    codes, n, s = span.select(0, 1 << 62)
     columns = codes.tolist(), n.tolist(), s.tolist()
     return totals([(0, *row) for row in zip(*columns, strict=True)])
 
@@ -61,64 +60,42 @@ CELL = st.tuples(
 WINDOW = st.tuples(st.integers(0, 5), st.integers(0, 5)).map(
     lambda ends: (min(ends) * PANE_MS, max(ends) * PANE_MS)
 )
-STEP = st.one_of(st.lists(CELL, max_size=4), WINDOW, WINDOW, st.just("stocks"), st.just("clear"))
+STEP = st.one_of(
+    st.lists(CELL, max_size=4), WINDOW, WINDOW, st.sampled_from(["stocks", "clear", "expire"])
+)
 
 
-@given(st.lists(STEP, max_size=40), st.integers(1, 12), st.integers(0, 3))
-def test_a_kept_table_is_the_one_made_anew(steps: list[object], noted: int, oldest: int) -> None:
-    kept, rows = Tables(), list[Row]()
+@given(st.lists(STEP, max_size=40), st.integers(1, 12))
+def test_a_kept_window_is_the_one_made_anew(steps: list[object], noted: int) -> None:
+    kept, rows, oldest = Tables(), list[Row](), 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "NOTED_CELLS", noted)
         patch.setattr(tables, "KEPT", 3)
-        patch.setattr(tables, "PATIENCE", 2)
         for step in steps:
             if isinstance(step, list):
                 rows += step
                 kept.note(delta(step))
             elif isinstance(step, tuple):
                 start, end = step
-                panes = kept_from(rows, oldest * PANE_MS)
-                try:
-                    found = kept.window(start, end, panes)
-                except LookupError:
-                    assert panes(start, end) is None
-                else:
+                if start >= oldest * PANE_MS:
+                    found = kept.window(start, end, kept_from(rows, oldest * PANE_MS))
                     assert cells(found) == totals(inside(rows, start, end))
+                    assert kept.knows(start, end)
             elif step == "stocks":
                 true = now(rows)
                 assert cells(kept.stocks(partial(each, true))) == totals(true)
+            elif step == "expire":
+                oldest = min(oldest + 1, 3)
             else:
                 kept.clear()
 
 
-def test_a_table_that_nobody_asks_for_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "NOTED_CELLS", 0)
-    monkeypatch.setattr(tables, "PATIENCE", 2)
-    kept = Tables()
-    made: list[int] = []
-
-    def ask(start: int) -> None:
-        def runs(first: int, last: int) -> list[Cells]:
-            made.append(first)
-            return []
-
-        kept.window(start, 9 * PANE_MS, runs)
-
-    ask(0)
-    ask(PANE_MS)
-    for _ in range(2):
-        kept.note(delta([(3, 1, 1, 1)]))
-        ask(0)
-    ask(PANE_MS)
-    assert made == [0, PANE_MS]
-    for _ in range(3):
-        kept.note(delta([(3, 1, 1, 1)]))
-        ask(0)
-    ask(PANE_MS)
-    assert made == [0, PANE_MS, PANE_MS]
+def test_panes_that_are_no_longer_kept_give_no_window() -> None:
+    with pytest.raises(LookupError):
+        Tables().window(0, PANE_MS, kept_from([], PANE_MS))
 
 
-def test_the_next_window_is_the_one_before_moved_on() -> None:
+def test_what_windows_have_in_common_is_asked_of_the_panes_once() -> None:
     rows = [(pane, code, 1, 10) for pane in range(100) for code in range(3)]
     asked: list[tuple[int, int]] = []
     panes = kept_from(rows, 0)
@@ -129,30 +106,35 @@ def test_the_next_window_is_the_one_before_moved_on() -> None:
 
     kept = Tables()
     kept.window(0, 60 * PANE_MS, runs)
-    moved = kept.window(PANE_MS, 61 * PANE_MS, runs)
-    longer = kept.window(PANE_MS, 62 * PANE_MS, runs)
-    assert asked == [(0, 60), (0, 1), (60, 61), (1, 1), (61, 62)]
-    assert cells(moved) == dict.fromkeys(range(3), (60, 600))
-    assert cells(longer) == dict.fromkeys(range(3), (61, 610))
-    before = kept.window(0, 60 * PANE_MS, runs)
-    assert cells(before) == dict.fromkeys(range(3), (60, 600))
-    assert asked[5:] == []
+    inner = kept.window(50 * PANE_MS, 60 * PANE_MS, runs)
+    later = kept.window(PANE_MS, 61 * PANE_MS, runs)
+    assert asked == [(0, 60), (50, 60), (0, 1), (60, 61)]
+    assert cells(inner) == dict.fromkeys(range(3), (10, 100))
+    assert cells(later) == dict.fromkeys(range(3), (60, 600))
+    assert [len(span.segments) for span in (inner, later)] == [1, 3]
 
 
-def test_a_change_is_sorted_once_for_all_tables_that_take_it_whole(
+def test_segments_are_joined_when_no_window_keeps_them_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tables, "KEPT", 2)
+    rows = [(pane, 1, 1, 10) for pane in range(100)]
     kept = Tables()
-    for length in range(1, 6):
-        kept.window(0, (4 + length) * PANE_MS, lambda start, end: [])
-    kept.note(delta([(3, 1, 1, 1), (4, 2, 1, 1)]))
-    merged: list[int] = []
+    for pane in range(20):
+        long = kept.window(0, 60 * PANE_MS, kept_from(rows, 0))
+        kept.window(pane * PANE_MS, 60 * PANE_MS, kept_from(rows, 0))
+    assert cells(kept.window(0, 60 * PANE_MS, kept_from(rows, 0))) == {1: (60, 600)}
+    assert len(kept.window(0, 60 * PANE_MS, kept_from(rows, 0)).segments) == 2
+    assert len(long.segments) <= 3
 
-    def counted(runs: Iterable[Cells]) -> Cells:
-        merged.append(1)
-        return merge(runs)
 
-    monkeypatch.setattr(tables, "merge", counted)
+def test_a_change_is_in_one_segment_of_all_windows() -> None:
+    kept = Tables()
+    nothing = kept_from([], 0)
     for length in range(1, 6):
-        kept.window(0, (4 + length) * PANE_MS, lambda start, end: [])
-    assert merged == [1]
+        kept.window((6 - length) * PANE_MS, 7 * PANE_MS, nothing)
+    kept.note(delta([(6, 1, 1, 1), (6, 2, 1, 1)]))
+    spans = [kept.window((6 - length) * PANE_MS, 7 * PANE_MS, nothing) for length in range(1, 6)]
+    full = {id(block) for span in spans for block in span.segments if any(block.parts(0, 1 << 62))}
+    assert len(full) == 1
+    assert all(cells(span) == {1: (1, 1), 2: (1, 1)} for span in spans)
