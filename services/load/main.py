@@ -145,6 +145,12 @@ def _pid(
     help="Events of an entity before a new one takes its place.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything drawn.")
+@click.option(
+    "--prepare",
+    is_flag=True,
+    help="Make all events before the first is sent (1.2 GB a million): for a load on the machine "
+    "that it measures.",
+)
 @click.option("--p50", type=Duration(), help="SLO: median freshness at most this, such as 300ms.")
 @click.option("--p99", type=Duration(), help="SLO: 99th percentile at most this, such as 1s.")
 @click.option("--p99.9", "p99_9", type=Duration(), help="SLO: 99.9th percentile at most this.")
@@ -252,7 +258,7 @@ def _load(**o: Any) -> int:
             to_load = _target(stack, o, run)
             make = Make(
                 to_load.bootstrap, to_load.namespace, run, mix, o["entities"], o["skew"],
-                o["revisions"], o["seed"],
+                o["revisions"], o["seed"], o["prepare"],
             )  # fmt: skip
             bench = stack.enter_context(loading(to_load, make, o["processes"], to_stderr))
             stack.enter_context(_interruptible(bench))

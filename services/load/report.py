@@ -85,6 +85,7 @@ def _load(result: Result) -> str:
         f"{load['profile']}, {shown} events/s for {result['seconds']:g} s after {load['warm_s']:g} "
         f"s of warm-up, {senders}, {size:.0f} bytes an event, Zipf {load['skew']:g} over "
         f"{load['entities']:,} entities of a kind, {load['revisions']} revisions each"
+        f"{', made before' if load.get('prepared') else ''}"
     )
 
 

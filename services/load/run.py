@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.load import machine
-from services.load.fleet import LEAD_S, Fleet, Make
+from services.load.fleet import Fleet, Make
 from services.load.measure import DEFAULT_ALLOWANCE_S, Measured, measure
 from services.load.profiles import Schedule
 from services.load.sender import Sent, Told
@@ -69,8 +69,11 @@ class Load:
         watch.start()
         sampler.start()
         try:
-            began = time.monotonic() + LEAD_S
-            began_wall_ms = int((time.time() + LEAD_S) * 1000)
+            lead = self.fleet.lead(schedule)
+            if self.fleet.made.prepared:
+                self._say(f"making all events first; the load begins in {lead:.0f} s")
+            began = time.monotonic() + lead
+            began_wall_ms = int((time.time() + lead) * 1000)
             base = sum(watch.applied().values())
             teller = _Teller(
                 self._say, schedule, began, lambda: sum(watch.applied().values()) - base
@@ -160,6 +163,7 @@ class Load:
                 "skew": make.skew,
                 "revisions": make.revisions,
                 "seed": make.seed,
+                "prepared": make.prepared,
                 "run": make.run,
                 "poll_s": plan.poll_s,
             },

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from services.load.population import LoadEvent
 from services.load.profiles import constant
-from services.load.sender import Sent, Told
+from services.load.sender import Sent, Told, prepare
+from services.simulation.instants import iso
 from tests.unit.load.stage import Broker, Clock, run
 
 
@@ -19,6 +21,20 @@ def test_events_go_out_when_they_are_due_and_never_before() -> None:
     least, most = slips(sent)
     assert least >= 0
     assert most <= 0.011  # a nap
+
+
+def test_prepared_events_are_those_of_their_instants_one_after_the_other() -> None:
+    made: list[tuple[int, bytes]] = []
+
+    def event(now_ms: int, now: bytes) -> LoadEvent:
+        made.append((now_ms, now))
+        return LoadEvent(0, b"key", now)
+
+    due = constant(4, 1).share(0, 1)
+    ready = prepare(event, due, 1_700_000_000_000)
+    assert [ms - 1_700_000_000_000 for ms, _ in made] == [int(at * 1000) for at in due]
+    given = [ready(0, b"later").value for _ in due]
+    assert given == [iso(ms).encode() for ms, _ in made]
 
 
 def test_acknowledgements_that_take_a_second_hold_nothing_up() -> None:
