@@ -21,7 +21,17 @@ _SHARE_TOLERANCE = 0.005
 
 #: What has to be equal for a difference to speak of the system alone.
 _ALIKE = {
-    "load": ("profile", "points", "warm_s", "processes", "mix", "entities", "skew", "revisions"),
+    "load": (
+        "profile",
+        "points",
+        "warm_s",
+        "processes",
+        "mix",
+        "entities",
+        "skew",
+        "revisions",
+        "prepared",
+    ),
     "machine": ("cpu", "cores", "memory_bytes", "kernel", "python", "fold"),
     "target": ("own", "workers"),
 }
