@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient
 
 from schemas import catalog
 from services.cli import main
-from services.replay import sender, target
+from services.replay import sender
 from services.replay.target import topics_of
+from services.runtime import own_system
 from services.runtime.embedded import EmbeddedKafka
 from services.runtime.kafka import ensure_topics
 from services.runtime.process import wait_until_gone
@@ -80,7 +81,7 @@ def test_a_recording_has_its_numbers_again_in_a_system_of_its_own_that_leaves_no
 ) -> None:
     folder = tmp_path / "own"
     folder.mkdir()
-    monkeypatch.setattr(target, "tempfile", SimpleNamespace(mkdtemp=lambda **_: str(folder)))
+    monkeypatch.setattr(own_system, "tempfile", SimpleNamespace(mkdtemp=lambda **_: str(folder)))
     result = call(str(day), "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
