@@ -198,9 +198,8 @@ class Marginals:
         if key.stock is not None:
             spans = {None: self._view._stock(kind)}
         else:
-            # The first round makes those windows that are new, and cuts segments for that.
-            for _ in range(2):
-                spans = {name: self._view._window(kind, *bounds(name, at), at) for name in WINDOWS}
+            windows = self._view._windows(kind, [bounds(name, at) for name in WINDOWS], at)
+            spans = dict(zip(WINDOWS, windows, strict=True))
         blocks = {id(block): block.copy() for span in spans.values() for block in span.segments}
         order = {name: [id(block) for block in span.segments] for name, span in spans.items()}
         yield

@@ -6,7 +6,7 @@ twice. Tables of the windows asked for last are kept up with every change (servi
 question costs the cells of its window, not the events since.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -248,6 +248,11 @@ class View:
         return select
 
     def _window(self, kind: str, start: int, end: int, clock: int) -> Span:
+        return self._windows(kind, [(start, end)], clock)[0]
+
+    def _windows(self, kind: str, keys: Sequence[tuple[int, int]], clock: int) -> list[Span]:
+        """The windows [start, end) ms at one moment. Raises QueryError."""
+
         def runs(first: int, last: int) -> list[Cells] | None:
             panes = cover(first, last, clock)
             if panes is None:
@@ -255,11 +260,12 @@ class View:
             return [run for level, *span in panes for run in self._runs(kind, level, *span)]
 
         tables = self._tables[kind]
-        if not tables.knows(start, end) and cover(start, end, clock) is None:
-            raise QueryError(
-                "as_of", "the window's start or end lies on no boundary of a pane still kept"
-            )
-        return tables.window(start, end, runs)
+        for key in keys:
+            if not tables.knows(*key) and cover(*key, clock) is None:
+                raise QueryError(
+                    "as_of", "the window's start or end lies on no boundary of a pane still kept"
+                )
+        return tables.windows(keys, runs)
 
     def _runs(self, kind: str, level: int, first: int, end: int) -> list[Cells]:
         return [

@@ -53,6 +53,8 @@ class Tables:
         #: The segment from each cut to the next.
         self._segments: list[Block] = []
         self._windows: OrderedDict[tuple[int, int], None] = OrderedDict()
+        #: Counts the changes of the cuts.
+        self._shape = 0
         self._stocks: Block | None = None
         self._noted: list[Delta] = []
         self._cells = 0
@@ -92,6 +94,19 @@ class Tables:
         first, last = (bisect_left(self._cuts, at) for at in key)
         return Span(self._segments[first:last])
 
+    def windows(self, keys: Sequence[tuple[int, int]], runs: Runs) -> list[Span]:
+        """Several windows, all cut before the first is given: none takes from another one.
+
+        As :meth:`window`; raises ValueError for more than are kept.
+        """
+        if len(keys) > KEPT:
+            raise ValueError(f"at most {KEPT} windows at a time")
+        while True:
+            before = self._shape
+            spans = [self.window(start, end, runs) for start, end in keys]
+            if self._shape == before:
+                return spans
+
     def knows(self, start: int, end: int) -> bool:
         """Whether this very window is kept."""
         return (start, end) in self._windows
@@ -109,6 +124,7 @@ class Tables:
         block = _block(runs, start, end)
         self._windows.clear()
         self._cuts, self._segments = [start, end], [block]
+        self._shape += 1
 
     def _cut(self, at: int, runs: Runs) -> None:
         """Have a cut at an instant (ms). Raises LookupError where the panes do not give it."""
@@ -126,6 +142,7 @@ class Tables:
             cuts.insert(0, at)
         else:
             self._split(place - 1, at, runs)
+        self._shape += 1
 
     def _split(self, number: int, at: int, runs: Runs) -> None:
         """Cut a segment in two: the shorter part comes from the panes, the longer one keeps."""
@@ -150,6 +167,7 @@ class Tables:
             if self._cuts[place] in needed:
                 continue
             del self._cuts[place]
+            self._shape += 1
             if place == len(self._segments):
                 del self._segments[place - 1 :]
             elif place == 0:

@@ -90,6 +90,26 @@ def test_a_kept_window_is_the_one_made_anew(steps: list[object], noted: int) -> 
                 kept.clear()
 
 
+@given(st.lists(WINDOW, max_size=3), st.lists(WINDOW, min_size=1, max_size=4), st.integers(0, 3))
+def test_windows_of_one_moment_take_nothing_from_each_other(
+    earlier: list[tuple[int, int]], wanted: list[tuple[int, int]], oldest: int
+) -> None:
+    rows = [(pane, pane % 2, 1, pane) for pane in range(6)]
+    kept = Tables()
+    for key in earlier:
+        kept.window(*key, kept_from(rows, 0))
+    # By now some of the cuts are at panes that are gone: the segments are made anew in between.
+    wanted = [key for key in wanted if key[0] >= oldest * PANE_MS]
+    spans = kept.windows(wanted, kept_from(rows, oldest * PANE_MS))
+    assert [cells(span) for span in spans] == [totals(inside(rows, *key)) for key in wanted]
+
+
+def test_more_windows_than_are_kept_are_refused() -> None:
+    many = [(0, at * PANE_MS) for at in range(tables.KEPT + 1)]
+    with pytest.raises(ValueError, match="at most"):
+        Tables().windows(many, kept_from([], 0))
+
+
 def test_panes_that_are_no_longer_kept_give_no_window() -> None:
     with pytest.raises(LookupError):
         Tables().window(0, PANE_MS, kept_from([], PANE_MS))
