@@ -21,6 +21,7 @@ from services.core.facts import FACTS, Fact
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi, Measure
 from services.core.merge import View
 from services.core.panes import NO_CELLS, Block, Cells, Ints
+from services.core.rows import rows_of
 from services.core.sums import grouped
 from services.core.tables import Span
 from services.core.windows import bounds
@@ -119,7 +120,7 @@ class Marginals:
             provinces = np.add.reduceat(x, self._first, axis=0)
             return np.concatenate([provinces.sum(axis=0)[None], provinces, x[at_district]])
 
-        return _rows(
+        return rows_of(
             kpi,
             [(code, None, known) for code, known in codes],
             levels(top.n),
@@ -141,7 +142,7 @@ class Marginals:
             return np.concatenate([x.sum(axis=0)[None], x[known]]).reshape(-1, *x.shape[2:])
 
         below = None if bottom is None else bottom.by[dimension]
-        return _rows(
+        return rows_of(
             kpi,
             labels,
             levels(top.by[dimension][0]),
@@ -333,54 +334,6 @@ def _between(cells: Cells, low: int, high: int) -> Cells:
 def _added(a: _Sums, b: _Sums) -> _Sums:
     by = {name: (a.by[name][0] + b.by[name][0], a.by[name][1] + b.by[name][1]) for name in a.by}
     return _Sums(a.n + b.n, a.s + b.s, by)
-
-
-def _rows(
-    kpi: Kpi,
-    labels: Sequence[tuple[str, str | None, bool]],
-    top_n: Ints,
-    top_s: Ints,
-    bottom_n: Ints | None,
-    bottom_s: Ints | None,
-) -> list[Row]:
-    """As ``evaluate`` makes them; a row that is not always there is left out when empty."""
-    if kpi.kind == "quantile":
-        return _quantile_rows(kpi, labels, top_n)
-    measure, below = kpi.numerator, kpi.denominator
-    tops = (top_s if measure is not None and measure.column == "s" else top_n).tolist()
-    if bottom_n is None or bottom_s is None or below is None:
-        return [
-            Row(code, by, value, None, None, count)
-            for (code, by, always), value, count in zip(labels, tops, top_n.tolist(), strict=True)
-            if always or count
-        ]
-    bottoms = (bottom_s if below.column == "s" else bottom_n).tolist()
-    rows = []
-    for (code, by, always), top, bottom, count in zip(
-        labels, tops, bottoms, bottom_n.tolist(), strict=True
-    ):
-        if always or count:
-            numerator = top if kpi.scale == 1 else top / kpi.scale
-            rows.append(
-                Row(code, by, numerator / bottom if bottom else None, numerator, bottom, count)
-            )
-    return rows
-
-
-def _quantile_rows(
-    kpi: Kpi, labels: Sequence[tuple[str, str | None, bool]], histograms: Ints
-) -> list[Row]:
-    ranks = histograms.cumsum(axis=1)
-    counts = ranks[:, -1]
-    wanted = -(-round((kpi.quantile or 0) * 100) * counts // 100)
-    at = (ranks >= np.maximum(wanted, 1)[:, None]).argmax(axis=1)
-    return [
-        Row(code, by, facts.bucket_ms(bucket) / kpi.scale if count else None, None, None, count)
-        for (code, by, always), bucket, count in zip(
-            labels, at.tolist(), counts.tolist(), strict=True
-        )
-        if always or count
-    ]
 
 
 def _keys() -> dict[str, list[_Key]]:
