@@ -1,8 +1,8 @@
 """Memory that nobody uses goes back to the system.
 
 A fetch is megabytes that come and go beside small objects that stay, and glibc keeps the gaps:
-after a minute of backlog a worker held 305 MB of which it used 236. In a steady stream the gaps
-come back at 1.5 MB a second, so it is done often. Where malloc is another one, nothing is done.
+after a minute of backlog a worker held 305 MB of which it used 236. Where malloc is another one,
+nothing is done.
 """
 
 import asyncio
