@@ -48,6 +48,10 @@ class EmbeddedKafkaError(Exception):
     """The broker cannot be started; the message says why and what to do."""
 
 
+class BrokerHangsError(EmbeddedKafkaError):
+    """It runs and does not answer; killed and started again it may."""
+
+
 class EmbeddedKafka:
     """One broker and controller in one Java process, in its own process group."""
 
@@ -122,12 +126,12 @@ class EmbeddedKafka:
     def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait until metadata answers and a record is acknowledged (never until a log line).
 
-        Raises EmbeddedKafkaError when it ends or ``timeout`` seconds pass first.
+        Raises EmbeddedKafkaError when it ends, BrokerHangsError when ``timeout`` seconds pass.
         """
         deadline = time.monotonic() + timeout
         while not self.is_ready():
             if time.monotonic() > deadline:
-                raise EmbeddedKafkaError(self._explain(f"did not answer within {timeout:.0f} s"))
+                raise BrokerHangsError(self._explain(f"did not answer within {timeout:.0f} s"))
             time.sleep(0.05)
 
     def is_ready(self, patience: float = 2.0) -> bool:

@@ -1,6 +1,7 @@
 """One part of a running system: a child process, how to tell that it works, when to give up."""
 
 import http.client
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ BACK_OFF = (0.5, 1.0, 2.0, 4.0, 8.0)
 #: Failures in a row after which a part counts as crash-looping, and the wait between tries then.
 LOOPING_AFTER = 5
 LOOPING_WAIT = 60.0
-#: A part that lived as long as this was healthy: its failures are forgotten.
+#: A part that worked, and lived as long as this, was healthy: its failures are forgotten.
 HEALTHY_AFTER = 30.0
 
 
@@ -35,6 +36,8 @@ class Part:
     prepare: Callable[[], None] = _nothing
     #: Seconds between SIGTERM and SIGKILL.
     grace: float = 4.0
+    #: Seconds in which it should work after a start: who hangs is killed and started again.
+    patience: float = math.inf
     #: A system without this part is of no use: the ready line waits for it.
     essential: bool = True
     failures: int = field(default=0, init=False)
@@ -45,13 +48,21 @@ class Part:
 
     def failed(self, now: float) -> float:
         """Note a failure at ``now`` (monotonic seconds); the seconds to wait before a new try."""
-        if now - self.started_at >= HEALTHY_AFTER:
+        if self.ready and now - self.started_at >= HEALTHY_AFTER:
             self.failures = 0
         self.failures += 1
         self.ready = False
         if self.looping:
             return LOOPING_WAIT
         return BACK_OFF[min(self.failures, len(BACK_OFF)) - 1]
+
+    @property
+    def deadline(self) -> float:
+        """When it hangs, if it does not work before (monotonic seconds).
+
+        Twice as late after each failure: what takes long on a slow machine works in the end.
+        """
+        return self.started_at + self.patience * 2.0**self.failures
 
     @property
     def looping(self) -> bool:

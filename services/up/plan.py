@@ -15,6 +15,8 @@ from services.up.system import System
 
 #: The order of stopping: nobody loses the one it still speaks to.
 PRODUCERS, WORKERS, READERS, BROKER = range(4)
+#: A broker that was killed may hang for ever in its controller's activation when it comes back.
+BROKER_SECONDS = 90.0
 
 #: The door behind each command that a part runs.
 _MODULES: Mapping[str, str] = {
@@ -82,6 +84,7 @@ def kafka(system: System, heap_mb: int, progress: Callable[[str], None]) -> Part
         check=broker.is_ready,
         prepare=broker.prepare,
         grace=8.0,
+        patience=BROKER_SECONDS,
     )
 
 

@@ -180,13 +180,18 @@ class Supervisor:
             await self._start_again(part)
 
     async def _see_ready(self, part: Part) -> None:
-        """Until the part works or has ended."""
+        """Until the part works or has ended; one that hangs is killed."""
         while part.process.running and not part.ready:
             if await in_thread(part.check):
                 part.ready = True
                 if part.starts > 1:
                     self._say(f"{part.service} works again (process {part.process.pid})")
                     self._changed()
+                return
+            if time.monotonic() > part.deadline:
+                waited = time.monotonic() - part.started_at
+                self._say(f"{part.service} did not work within {waited:.0f} s and is killed")
+                await in_thread(part.process.kill)
                 return
             await asyncio.sleep(self._poll)
 

@@ -75,10 +75,13 @@ def main(
         "large_flushes": totals.large_flushes,
         "late_flushes": totals.late_flushes,
         "started_again": run.line.started_again,
+        "broker_hung": run.line.broker.hung,
         "peak_mb": peaks,
         "seconds": round(time.monotonic() - began),
         "problems": totals.problems,
     }
+    for hang in run.line.broker.hung:
+        click.echo(f"Kafka hung, was killed and started again: {hang}", err=True)
     for problem in totals.problems:
         click.echo(f"PROBLEM  {problem}", err=True)
     if as_json:

@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from schemas.catalog import DEFAULT_PARTITIONS, SOURCES
-from services.runtime.embedded import EmbeddedKafka
+from services.runtime.embedded import BrokerHangsError, EmbeddedKafka
 from services.runtime.http_view import HttpView
 from services.runtime.kafka import ensure_topics
 from services.runtime.ports import LOOPBACK, Ports, claim_block
 from services.runtime.process import ChildProcess, resident_bytes
 from services.runtime.settings import Settings
+from services.up.plan import BROKER_SECONDS
 from tests.chaos.distortion import Distortion
 from tests.e2e.system import page, samples
 
@@ -99,10 +100,17 @@ class Broker(Member):
         kafka.process.environ |= distortion.environment
         super().__init__("kafka", kafka.process, distortion)
         self.kafka = kafka
+        #: How it hung after a start, each time it did.
+        self.hung: list[str] = []
 
     def start(self) -> None:
+        """Start it, and once more if it hangs, as `ioc up` does. Raises EmbeddedKafkaError."""
         self.wanted = True
-        self.kafka.start(timeout=90.0)
+        try:
+            self.kafka.start(timeout=BROKER_SECONDS)
+        except BrokerHangsError as error:
+            self.hung.append(str(error))
+            self.kafka.start(timeout=BROKER_SECONDS)
 
 
 class Line:

@@ -117,14 +117,34 @@ def test_a_part_that_loops_is_tried_at_long_intervals_with_the_end_of_its_log(
     assert "the reason" in trial.said[-1]
 
 
+def test_a_part_that_hangs_is_killed_and_has_twice_as_long_at_the_next_start(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.up.part.BACK_OFF", (0.0,))
+
+    async def scene() -> None:
+        part = trial.part("kafka")
+        part.patience = 0.05
+        part.check = lambda: part.starts == 2
+        await _up(trial, part)
+        assert part.starts == 2
+        assert part.deadline - part.started_at == pytest.approx(0.1)
+        await trial.supervisor.stop()
+
+    asyncio.run(scene())
+    assert trial.said[0].startswith("kafka did not work within 0 s and is killed")
+
+
 def test_failures_long_ago_are_forgotten(trial: Trial) -> None:
     part = trial.part("view")
     waits = []
     for _ in range(LOOPING_AFTER):
-        part.started_at = 100.0
+        part.ready, part.started_at = True, 100.0
         waits.append(part.failed(101.0))
     assert waits == [0.5, 1.0, 2.0, 4.0, LOOPING_WAIT]
     part.started_at = 100.0
+    assert part.failed(200.0) == LOOPING_WAIT, "it never worked"
+    part.ready = True
     assert part.failed(200.0) == 0.5
 
 
