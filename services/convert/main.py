@@ -1,10 +1,8 @@
 """The command `ioc convert`: a real event log of another system as events of our contract."""
 
 import datetime as dt
-import gc
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +16,7 @@ from services.convert.mapping import LogMapping, MappingError
 from services.convert.reading import UNREADABLE, Log, NotThisLogError, Row
 from services.convert.values import shift_to, zone
 from services.runtime.kafka import BrokerUnreachableError
+from services.runtime.memory import uncollected
 from services.runtime.reference import load_territories
 from services.runtime.settings import Settings, SettingsError, read
 
@@ -178,16 +177,6 @@ def run_command(mapping: LogMapping, log: Path, **options: Any) -> None:
     _convert(mapping, log, **options)
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Hundreds of thousands of small objects, and no cycle among them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 def _convert(
     mapping: LogMapping,
     log: Path,
@@ -205,7 +194,7 @@ def _convert(
         raise click.UsageError("nothing to do: give --out FILE, --to BOOTSTRAP or --check")
     settings = _settings(to, namespace)
     try:
-        with _no_collection():
+        with uncollected():
             conversion, shift = _prepared(mapping, log, rebase)
             limit = None
             if until is not None:

@@ -56,8 +56,13 @@ class Fact:
     stock: bool = False
 
     @property
+    def codes(self) -> tuple[int, int]:
+        """The codes of its cells: from, and up to before."""
+        return self.number << FACT_SHIFT, (self.number + 1) << FACT_SHIFT
+
+    @property
     def base(self) -> int:
-        return self.number << FACT_SHIFT
+        return self.codes[0]
 
 
 FACTS: dict[str, Fact] = {}

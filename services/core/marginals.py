@@ -20,7 +20,7 @@ from services.core.evaluate import Row, _due_mask, field_of, territory_of
 from services.core.facts import FACTS, Fact
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi, Measure
 from services.core.merge import View
-from services.core.panes import NO_CELLS, Block, Cells, Ints
+from services.core.panes import NO_CELLS, Block, Cells, Ints, gather
 from services.core.rows import rows_of
 from services.core.sums import grouped
 from services.core.tables import Span
@@ -212,14 +212,17 @@ class Marginals:
             for each, found in self._of_block(fact, keys, block, minute, known):
                 sums[each, number] = found
                 yield
-        for each in keys:
-            for name, numbers in order.items():
-                if each.buckets:
-                    # Histograms are large: they are made of a window at once.
-                    cells = Span([blocks[number] for number in numbers]).select(*_codes(fact))
-                    self._done[each, name] = _Pass(self, fact, cells, minute).sums(each)
+        histograms = [each for each in keys if each.buckets]
+        for name, numbers in order.items():
+            if histograms:
+                # They are large: they are made of a window at once.
+                cells = Span([blocks[number] for number in numbers]).select(*fact.codes)
+                whole = _Pass(self, fact, cells, minute)
+                for each in histograms:
+                    self._done[each, name] = whole.sums(each)
                     yield
-                else:
+            for each in keys:
+                if not each.buckets:
                     self._done[each, name] = self._together(
                         fact, each, [sums[each, number] for number in numbers], minute
                     )
@@ -236,12 +239,10 @@ class Marginals:
     ) -> Iterator[tuple[_Key, _Sums | None]]:
         """The sums of a block that stays as it is, None for none; those of its base go to
         ``known``."""
-        low, high = _codes(fact)
         base, *rest = block.runs or [NO_CELLS]
-        pass_base = _Pass(self, fact, _between(base, low, high), minute)
-        small = Block()
-        small.runs = rest
-        pass_rest = _Pass(self, fact, Span([small]).select(low, high), minute)
+        pass_base = _Pass(self, fact, base.between(*fact.codes), minute)
+        small = gather([run.between(*fact.codes) for run in rest])
+        pass_rest = _Pass(self, fact, small, minute)
         for key in keys:
             if key.buckets:
                 continue
@@ -319,16 +320,6 @@ class _Pass:
             for name in DIMENSIONS[fact.name]
         }
         return _Sums(*total(self._group(None), self._places), by)
-
-
-def _codes(fact: Fact) -> tuple[int, int]:
-    """The codes of a fact's cells: from, and up to before."""
-    return fact.base, (fact.number + 1) << 58
-
-
-def _between(cells: Cells, low: int, high: int) -> Cells:
-    a, b = np.searchsorted(cells.codes, (low, high))
-    return Cells(cells.codes[a:b], cells.n[a:b], cells.s[a:b])
 
 
 def _added(a: _Sums, b: _Sums) -> _Sums:

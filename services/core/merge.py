@@ -243,7 +243,7 @@ class View:
     def _selector(self, start: int, end: int, clock: int) -> Callable[[Fact], Cells]:
         def select(fact: Fact) -> Cells:
             table = self._window(fact.topic.kind, start, end, clock)
-            return table.select(fact.base, (fact.number + 1) << 58)
+            return table.select(*fact.codes)
 
         return select
 
@@ -279,7 +279,7 @@ class View:
         return self._tables[kind].stocks(lambda: self._runs(kind, STOCK_LEVEL, 0, SLOTS))
 
     def _select_stock(self, fact: Fact) -> Cells:
-        return self._stock(fact.topic.kind).select(fact.base, (fact.number + 1) << 58)
+        return self._stock(fact.topic.kind).select(*fact.codes)
 
     def _active_listings(self) -> NDArray[np.void]:
         if self._active is None:

@@ -52,6 +52,11 @@ class Cells(NamedTuple):
     n: Ints
     s: Ints
 
+    def between(self, low: int, high: int) -> "Cells":
+        """The cells with ``low <= code < high``; they are not copied."""
+        a, b = np.searchsorted(self.codes, (low, high))
+        return Cells(self.codes[a:b], self.n[a:b], self.s[a:b])
+
 
 #: A pane as the ring carries it: level, index, and the three columns as little-endian int64.
 Packed = tuple[int, int, bytes, bytes, bytes]
@@ -63,6 +68,14 @@ NO_CELLS = Cells(_EMPTY, _EMPTY, _EMPTY)
 def merge(runs: Iterable[Cells]) -> Cells:
     """One sorted run with a cell per code; cells that came to nothing are left out."""
     return Cells(*sums.merged([r for r in runs if r.codes.size]))
+
+
+def gather(runs: Iterable[Cells]) -> Cells:
+    """The cells of several runs, one run behind the other: a code may appear more than once."""
+    parts = [run for run in runs if run.codes.size]
+    if len(parts) > 1:
+        return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return parts[0] if parts else NO_CELLS
 
 
 class Block:
@@ -108,10 +121,7 @@ class Block:
 
     def parts(self, low: int, high: int) -> Iterator[Cells]:
         """The cells with ``low <= code < high``, run by run."""
-        for codes, n, s in self.runs:
-            a, b = np.searchsorted(codes, (low, high))
-            if a < b:
-                yield Cells(codes[a:b], n[a:b], s[a:b])
+        return (run.between(low, high) for run in self.runs)
 
 
 class Delta(NamedTuple):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.core.contributions import PANE_MS, STOCK
-from services.core.panes import NO_CELLS, Block, Cells, Delta, Ints, merge
+from services.core.panes import Block, Cells, Delta, Ints, gather, merge
 
 #: Windows that are kept, of one topic: the nine that end now, and some of those before them.
 KEPT = 24
@@ -37,12 +37,7 @@ class Span(NamedTuple):
 
     def select(self, low: int, high: int) -> Cells:
         """The cells with ``low <= code < high``; a code may appear more than once."""
-        parts = [part for block in self.segments for part in block.parts(low, high)]
-        if not parts:
-            return NO_CELLS
-        if len(parts) == 1:
-            return parts[0]
-        return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return gather(part for block in self.segments for part in block.parts(low, high))
 
 
 class Tables:

@@ -4,7 +4,6 @@ The loop never waits for an acknowledgement. Where it falls behind its schedule 
 itself: each event keeps the instant at which it was due and the one at which it was handed over.
 """
 
-import gc
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.load.population import LoadEvent
 from services.load.profiles import Floats
+from services.runtime.memory import uncollected
 from services.simulation.instants import iso
 
 #: Events handed over before the clock is read again.
@@ -85,14 +85,9 @@ def prepare(events: Events, due: Floats, began_wall_ms: int) -> Events:
     Each carries the instant at which it is due. For a sender that shares its machine with what it
     measures: making an event costs more than handing it over.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         instants = (began_wall_ms + (due * 1000).astype(np.int64)).tolist()
         ready = iter([events(ms, iso(ms).encode()) for ms in instants])
-    finally:
-        if collecting:
-            gc.enable()
     return lambda now_ms, now: next(ready)
 
 
@@ -140,10 +135,8 @@ def send(
     def account() -> None:
         tell(Told(number, acked, failed, cpu_clock() - cpu_began))
 
-    collecting = gc.isenabled()
-    gc.disable()  # it would stop the schedule to look for cycles, of which there are none
     cpu_began, told_at = cpu_clock(), began
-    try:
+    with uncollected():  # a collection would stop the schedule
         while number < total:
             now = clock()
             if now - told_at >= TELL_S:
@@ -188,9 +181,6 @@ def send(
         while acked + failed < number and clock() < deadline:
             producer.flush(TELL_S)
             account()
-    finally:
-        if collecting:
-            gc.enable()
     return Sent(
         scheduled=len(due),
         due=due[:number].copy(),

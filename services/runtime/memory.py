@@ -7,7 +7,9 @@ nothing is done.
 
 import asyncio
 import ctypes
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 #: How often, in seconds; it takes a few milliseconds beside the loop.
@@ -32,3 +34,15 @@ async def give_back(every: float = EVERY_SECONDS) -> None:
         await asyncio.sleep(every)
         # ctypes lets the interpreter's lock go.
         await asyncio.to_thread(trim, 0)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No look for cycles meanwhile: for work that makes many objects and no cycle among them."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
