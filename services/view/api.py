@@ -19,6 +19,7 @@ from services.view import answers, csv_out, instants, question
 from services.view.metrics import MetricsPage
 from services.view.numbers import Numbers as AllNumbers
 from services.view.overview import Overview
+from services.view.pace import Pace
 from services.view.port import Numbers
 from services.view.problem import ProblemError
 from services.view.progress import Progress
@@ -28,9 +29,11 @@ from services.view.stream import PREAMBLE, Hub, Subscriber, pump
 log = logging.getLogger(__name__)
 
 OPENAPI = Path(__file__).with_name("openapi.json")
-#: How long a long answer may keep the event loop from others, in seconds.
-SLICE_S = 0.01
 PERIODS = ("month", "quarter", "year")
+
+
+def _left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -153,10 +156,9 @@ class Api:
         self, request: web.Request, asked: Question, span: Span
     ) -> list[tuple[int, list[Row]]]:
         """Point by point, so that others get their turn and a client that left is not served."""
-        loop = asyncio.get_running_loop()
         now = self._now()
         out: list[tuple[int, list[Row]]] = []
-        began = loop.time()
+        pace = Pace()
         for at in range(span.start, span.end + 1, span.step_ms):
             out += self._view.series(
                 asked.kpi,
@@ -169,11 +171,8 @@ class Api:
                 by=asked.by,
                 where=asked.where,
             )
-            if loop.time() - began > SLICE_S:
-                await asyncio.sleep(0)
-                if request.transport is None or request.transport.is_closing():
-                    raise ConnectionResetError("the client left")
-                began = loop.time()
+            if await pace.rest() and _left(request):
+                raise ConnectionResetError("the client left")
         return out
 
     def _question(self, kpi: Kpi, request: web.Request, *more: str) -> Question:

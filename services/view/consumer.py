@@ -14,11 +14,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.view.logends import check_topics
+from services.view.pace import SLICE_S
 
 log = logging.getLogger(__name__)
 
-#: How long the event loop may be kept from everybody else, in seconds.
-SLICE_S = 0.01
 POLL_MS = 250
 RETRY_S = 1.0
 MAX_BACKOFF_S = 30.0

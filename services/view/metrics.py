@@ -23,6 +23,7 @@ from services.core.merge import View
 from services.core.selection import ALL, Selection
 from services.core.territory import Territories
 from services.view.overview import Overview, add_counts, totals
+from services.view.pace import Pace
 from services.view.port import Numbers
 from services.view.progress import Progress
 from services.view.question import has_window
@@ -32,8 +33,6 @@ SHOWN_WINDOWS = ("1h", "24h", "today", "30d", "month")
 NOW = "now"
 #: Senders shown of each topic.
 MAX_SOURCES = 25
-#: How long the event loop may be kept, in seconds.
-SLICE_S = 0.01
 _EOF = b"# EOF\n"
 
 
@@ -346,7 +345,7 @@ class MetricsPage:
             return self._kpis
 
     async def _build(self) -> bytes:
-        pace = _Pace()
+        pace = Pace()
         out: list[str] = []
         metric = ""
         self._marginals.forget()
@@ -361,23 +360,3 @@ class MetricsPage:
             await pace.rest()
         self._collector.build_seconds = pace.spent()
         return "".join(out).encode()
-
-
-class _Pace:
-    """Lets others work between the steps of a long work."""
-
-    def __init__(self) -> None:
-        self._spent = 0.0
-        self._began = time.perf_counter()
-
-    async def rest(self) -> None:
-        """Give way if the event loop has been kept for a slice."""
-        now = time.perf_counter()
-        if now - self._began > SLICE_S:
-            self._spent += now - self._began
-            await asyncio.sleep(0)
-            self._began = time.perf_counter()
-
-    def spent(self) -> float:
-        """Seconds of work, rests left out."""
-        return self._spent + time.perf_counter() - self._began

@@ -14,6 +14,7 @@ import orjson
 
 from services.core.questions import QueryError
 from services.view.answers import kpi_answer, row_dict
+from services.view.pace import Pace
 from services.view.port import Numbers
 from services.view.question import Question
 
@@ -26,8 +27,6 @@ HEARTBEAT = b": still here\n\n"
 #: Tells a browser to come back two seconds after a loss.
 PREAMBLE = b"retry: 2000\n\n"
 BACKLOG = 64
-#: How long the event loop may be kept, in seconds.
-SLICE_S = 0.01
 
 RowKey = tuple[str, str | None]
 
@@ -115,8 +114,7 @@ class Hub:
 
     async def tick(self) -> None:
         """Compute what may have changed and hand out the changed rows."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        pace = Pace()
         for watch in list(self._watches.values()):
             changed = self._changed(watch)
             whole: bytes | None = None
@@ -129,10 +127,8 @@ class Hub:
                         subscriber.queue.put_nowait(whole)
                 elif event is not None:
                     subscriber.put(watch.question, event)
-            if loop.time() - began > SLICE_S:
-                await asyncio.sleep(0)
-                began = loop.time()
-        quiet = loop.time() - HEARTBEAT_S
+            await pace.rest()
+        quiet = asyncio.get_running_loop().time() - HEARTBEAT_S
         for subscriber in self._subscribers:
             # One look a tick for all: a timer for each event of each stream costs more than it.
             if subscriber.written < quiet and subscriber.queue.empty():

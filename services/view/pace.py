@@ -1,0 +1,29 @@
+"""Long work in slices, between which the event loop is everybody's."""
+
+import asyncio
+import time
+
+#: How long the event loop may be kept from everybody else, in seconds.
+SLICE_S = 0.01
+
+
+class Pace:
+    """Lets others work between the steps of a long work. Begins when it is made."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._began = time.perf_counter()
+
+    async def rest(self) -> bool:
+        """Give way if the event loop has been kept for a slice; whether it has been."""
+        now = time.perf_counter()
+        if now - self._began <= SLICE_S:
+            return False
+        self._spent += now - self._began
+        await asyncio.sleep(0)
+        self._began = time.perf_counter()
+        return True
+
+    def spent(self) -> float:
+        """Seconds of work, rests left out."""
+        return self._spent + time.perf_counter() - self._began
