@@ -7,7 +7,6 @@ question costs the cells of its window, not the events since.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +15,22 @@ from schemas import catalog
 from services.core import head, ring, speed
 from services.core.evaluate import (
     ACTIVE,
-    Grouping,
     Label,
     Row,
     evaluate,
     evaluate_listings,
-    field_of,
-    territory_of,
 )
 from services.core.facts import Fact
+from services.core.grouping import grouping_of
 from services.core.head import Head
 from services.core.kpis import CATALOGUE, Kpi
 from services.core.panes import (
     SLOTS,
     STOCK_LEVEL,
     Cells,
-    Ints,
     cover,
 )
-from services.core.questions import QueryError, Question, ask, fact_of
+from services.core.questions import QueryError, Question, ask
 from services.core.record import Clock
 from services.core.samples import Samples
 from services.core.selection import ALL, Selection
@@ -226,7 +222,7 @@ class View:
             return self._indicators.rows(question, at, clock)
         if kpi.is_stock and at < clock - STOCK_LOOKBACK_MS:
             raise QueryError("as_of", "expected at most 27 hours before the clock")
-        grouping = self._grouping(question)
+        grouping = grouping_of(self.territories, question)
         where = question.where
         if kpi.kind == "listing":
             communes = [self._communes_of(label) for label in grouping.labels]
@@ -298,40 +294,6 @@ class View:
         at = self.territories.at_level[row.level]
         return int((self._is_commune & (at == row.index)).sum())
 
-    def _grouping(self, question: Question) -> Grouping:
-        territories = self.territories
-        row = question.row
-        inside = territories.at_level[row.level] == row.index
-        if question.level is not None:
-            children = territories.children(row, question.level)
-            position = np.full(len(territories.rows), -1, dtype=np.int64)
-            for i, child in enumerate(children):
-                position[child.index] = i
-            at = territories.at_level[question.level]
-            group_of = np.where(inside & (at >= 0), position[np.maximum(at, 0)], -1)
-            labels = [Label(c.code, c.code, always=c.known) for c in children]
-            return Grouping(labels, lambda fact, codes: group_of[territory_of(codes)])
-        if question.dimensions:
-            return self._by_dimensions(question, inside)
-        group_of = np.where(inside, 0, -1)
-        return Grouping([Label(row.code, None)], lambda fact, codes: group_of[territory_of(codes)])
-
-    @staticmethod
-    def _by_dimensions(question: Question, inside: NDArray[np.bool_]) -> Grouping:
-        kpi, names = question.kpi, question.dimensions
-        fact = fact_of(kpi)
-        enums = [fact.fields[name].values for name in names]
-        code = question.row.code
-        labels = [Label(code, "|".join(combination)) for combination in product(*enums)]
-
-        def assign(fact: Fact, codes: Ints) -> Ints:
-            group = field_of(fact, names[0], codes)
-            for name, enum in zip(names[1:], enums[1:], strict=True):
-                group = group * len(enum) + field_of(fact, name, codes)
-            return np.where(inside[territory_of(codes)], group, -1)
-
-        return Grouping(labels, assign)
-
     # --- series ---------------------------------------------------------------------------------
 
     def series(
@@ -374,7 +336,7 @@ class View:
         key = (question.kpi.name, question.row.code, ",".join(question.dimensions))
         if not self._samples.asked(key) and question.row.level == "commune":
             raise QueryError("territory", "the past of stock KPIs is kept down to districts")
-        labels = self._grouping(question).labels
+        labels = grouping_of(self.territories, question).labels
         rows = self._samples.get(at // MINUTE_MS, key)
         if rows is None:
             return [Row(label.territory, label.by, None, None, None, None) for label in labels]

@@ -1,7 +1,6 @@
-"""The command `ioc load`: a load with a verdict, the search for the knee, reports, comparisons."""
+"""The command `ioc load`: a load with a verdict, and the search for the knee."""
 
 import json
-import re
 import signal
 import uuid
 from collections.abc import Iterator
@@ -11,13 +10,14 @@ from typing import Any, cast
 
 import click
 
-from services.load import compare as comparison
 from services.load import report, target
 from services.load.fleet import Make, SenderError
 from services.load.knee import Search, Try
 from services.load.machine import cores
+from services.load.parameters import Duration, Share, pids
 from services.load.population import DEFAULT_MIX, parse_mix
 from services.load.profiles import Profile, build, constant
+from services.load.results import compare_command, report_command
 from services.load.run import FORMAT, Load, Plan, loading, to_stderr
 from services.load.target import RefusedError, Target, TargetError
 from services.load.verdict import Slo
@@ -28,54 +28,6 @@ MAX_SECONDS = 7_200
 DEFAULT_RATE, DEFAULT_SECONDS = 5_000.0, 30.0
 #: A search needs a limit that can break.
 KNEE_P99_S = 1.0
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|min)?")
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, None: 1.0}
-
-
-class Duration(click.ParamType):
-    """``1s``, ``250ms``, ``2m``; a number alone is seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float | int):
-            return float(value)
-        match = _DURATION.fullmatch(str(value).strip())
-        if match is None or float(match[1]) <= 0:
-            self.fail(f"{value!r} is no duration like 250ms, 1s or 2m", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
-
-
-class Share(click.ParamType):
-    """A share from 0 to 1, or with a percent sign."""
-
-    name = "share"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-        except ValueError:
-            share = -1.0
-        if not 0 <= share <= 1:
-            self.fail(f"{value!r} is no share like 0.99 or 99%", param, ctx)
-        return share
-
-
-def _pid(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, list[int]]:
-    out: dict[str, list[int]] = {}
-    for value in values:
-        name, _, number = value.rpartition("=")
-        if not name or not number.isdecimal():
-            raise click.BadParameter(f"{value!r} is not NAME=PID", ctx, param)
-        out.setdefault(name, []).append(int(number))
-    return out
 
 
 @click.group("load", invoke_without_command=True)
@@ -184,7 +136,7 @@ def _pid(
 @click.option("--view", help="The view of that system, such as http://127.0.0.1:8080.")
 @click.option("--live", is_flag=True, help="Yes, load a system that has no namespace.")
 @click.option("--remote", is_flag=True, help="Yes, load a system on another host.")
-@click.option("--pid", "pids", multiple=True, callback=_pid, metavar="NAME=PID",
+@click.option("--pid", "pids", multiple=True, callback=pids, metavar="NAME=PID",
               help="A process of that system to watch, such as kpi=1234; repeatable.")  # fmt: skip
 @click.option(
     "--workers",
@@ -408,72 +360,5 @@ def _interruptible(bench: Load) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{path} cannot be read: {error}") from None
-
-
-@load.command("compare")
-@click.argument("a", type=_FILE)
-@click.argument("b", type=_FILE)
-@click.option(
-    "--tolerance", type=Share(), default=str(comparison.TOLERANCE), show_default=True,
-    help="Relative differences up to this are noise.",
-)  # fmt: skip
-@click.option("--anyway", is_flag=True, help="Call it better or worse though a run was disturbed.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def compare_command(a: Path, b: Path, tolerance: float, anyway: bool, as_json: bool) -> None:
-    """Is B better or worse than A, or is it noise?
-
-    A figure is better or worse when it differs by more than the tolerance and its curve, second by
-    second, lies on one side of the other's (Mann-Whitney, p < 0.01). Nothing is called so where a
-    run was its own limit or shared its machine, except a loss. Exit 1 when a figure is worse.
-
-    \b
-    Example:
-      ioc load compare before.json after.json
-    """
-    try:
-        runs = [comparison.check(str(path), _read(path)) for path in (a, b)]
-    except comparison.NotComparableError as error:
-        raise click.UsageError(str(error)) from None
-    unlike = comparison.differences(*runs)
-    lines = comparison.compare(runs[0], runs[1], tolerance)
-    limits = comparison.disturbed(runs)
-    if limits and not anyway:
-        lines = comparison.withheld(lines)
-    for difference in unlike:
-        click.echo(f"not alike: {difference}", err=True)
-    for limit in limits:
-        click.echo(f"disturbed: {limit}", err=True)
-    if as_json:
-        click.echo(json.dumps(comparison.as_json(lines, unlike, limits), ensure_ascii=False))
-    else:
-        click.echo(comparison.as_text(lines))
-    raise SystemExit(1 if any(line.call == "worse" for line in lines) else 0)
-
-
-@load.command("report")
-@click.argument("result", type=_FILE)
-@click.option(
-    "--html", type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the report with charts.",
-)  # fmt: skip
-def report_command(result: Path, html: Path | None) -> None:
-    """Show a result that was kept with --out.
-
-    \b
-    Example:
-      ioc load report spike.json --html spike.html
-    """
-    found = _read(result)
-    if not isinstance(found, dict) or found.get("ioc_load") != FORMAT:
-        raise click.UsageError(f"{result} is no result of ioc load")
-    if html is not None:
-        html.write_text(report.html(found), encoding="utf-8")
-    click.echo(report.text(found))
+load.add_command(compare_command)
+load.add_command(report_command)
