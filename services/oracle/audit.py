@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.oracle.checks import instant
 from services.oracle.comparison import Numbers, close, same
 from services.oracle.kpis import KPIS, Kpi
 from services.oracle.oracle import OUTCOMES, Oracle
-from services.oracle.reading import FUTURE, TYPES, instant
+from services.oracle.reading import FUTURE, TYPES
 from services.oracle.records import Place
 from services.oracle.windows import bounds
 

@@ -8,7 +8,8 @@ instant that due times are compared with. Durations are whole ms, divided by ``s
 from dataclasses import dataclass
 from typing import Literal
 
-from services.oracle.reading import FIELDS, STEPS, OneOf
+from services.oracle.checks import OneOf
+from services.oracle.reading import FIELDS, STEPS
 
 Kind = Literal["count", "rate", "sum", "mean", "quantile", "distinct", "commune_share"]
 

@@ -12,15 +12,25 @@ the range of numbers, not the grammar): it spoils the member that it stands in, 
 
 import json
 import math
-import re
-from collections.abc import Callable, Mapping
-from datetime import date
-from functools import lru_cache
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
+from services.oracle.checks import (
+    BadValueError,
+    Check,
+    Json,
+    OneOf,
+    bad,
+    instant,
+    map_of,
+    number,
+    text,
+    truth,
+    whole,
+)
 from services.oracle.records import RawRecord, partition_of
 
 MAX_BYTES = 256 * 1024
@@ -31,9 +41,6 @@ REASONS = (
     "unknown_type", "schema", "key_mismatch", "future_time",
 )  # fmt: skip
 STEPS = ("receive", "appraise", "approve", "sign", "return")
-
-Json = Any
-Check = Callable[[Json], Any]
 
 
 class Rejected(NamedTuple):
@@ -59,117 +66,9 @@ class Reading(NamedTuple):
         return _columns(self.table, self.data)
 
 
-class _Bad(ValueError):
-    """A value that is not what section 3 asks for."""
-
-
-def _bad(expected: str) -> NoReturn:
-    raise _Bad(expected)
-
-
-_RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
-    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
-)
-_EPOCH = date(1970, 1, 1).toordinal()
-
-
-def instant(value: Json) -> int:
-    """RFC 3339 text with an offset as whole ms since the epoch, finer digits cut."""
-    if type(value) is not str:
-        _bad("text")
-    return _instant(value)
-
-
-@lru_cache(maxsize=1 << 16)  # every revision repeats the times of the earlier ones
-def _instant(value: str) -> int:
-    if not (m := _RFC3339.fullmatch(value)):
-        _bad("RFC 3339 time with offset")
-    day, hours, minutes, seconds, fraction, sign, off_hours, off_minutes = m.groups()
-    hour, minute, second = int(hours), int(minutes), int(seconds)
-    if hour > 23 or minute > 59 or second > 60:
-        _bad("a time of the day")
-    offset = 0
-    if sign:
-        offset = int(off_hours) * 60 + int(off_minutes)
-        if int(off_hours) > 23 or int(off_minutes) > 59:
-            _bad("an offset of at most 23:59")
-        if sign == "-":
-            offset = -offset
-    ms = int(fraction[:3].ljust(3, "0")) if fraction else 0
-    return (((_day(day) * 24 + hour) * 60 + minute - offset) * 60 + second) * 1000 + ms
-
-
-@lru_cache(maxsize=1 << 12)
-def _day(text: str) -> int:
-    """Days since the epoch of YYYY-MM-DD."""
-    try:
-        return date(int(text[:4]), int(text[5:7]), int(text[8:])).toordinal() - _EPOCH
-    except ValueError:
-        _bad("a day of the calendar")
-
-
-def _text(least: int = 0, most: int | None = None) -> Check:
-    def check(value: Json) -> str:
-        if type(value) is not str or len(value) < least or (most and len(value) > most):
-            _bad(f"text of {least} to {most} characters")
-        return value
-
-    return check
-
-
-def _whole(least: int, most: int) -> Check:
-    def check(value: Json) -> int:
-        if type(value) is not int or not least <= value <= most:
-            _bad(f"whole number from {least} to {most}")
-        return value
-
-    return check
-
-
-class OneOf:
-    """An enumeration of the contract; ``members`` in its order."""
-
-    def __init__(self, *members: str) -> None:
-        self.members = members
-        self._set = frozenset(members)
-
-    def __call__(self, value: Json) -> str:
-        if type(value) is not str or value not in self._set:
-            _bad("one of " + ", ".join(self.members))
-        return value
-
-
-def _number(value: Json) -> float:
-    if type(value) not in (int, float):
-        _bad("number")
-    try:
-        result = float(value)
-    except OverflowError:
-        _bad("number of double precision")
-    if not math.isfinite(result):
-        _bad("finite number")
-    return result + 0.0  # minus zero is zero
-
-
-def _truth(value: Json) -> bool:
-    if type(value) is not bool:
-        _bad("true or false")
-    return value
-
-
-def _map_of(member: Check) -> Check:
-    def check(value: Json) -> dict[str, Any]:
-        if type(value) is not dict:
-            _bad("object")
-        return {k: member(v) for k, v in value.items()}
-
-    return check
-
-
-_ID, _CODE, _STR = _text(1, 256), _text(1), _text()
-_REVISION, _COUNT = _whole(1, 2**53), _whole(0, 2**31)
-_VND, _SIZE = _whole(0, 10**15), _whole(1, 2**53)
+_ID, _CODE, _STR = text(1, 256), text(1), text()
+_REVISION, _COUNT = whole(1, 2**53), whole(0, 2**31)
+_VND, _SIZE = whole(0, 10**15), whole(1, 2**53)
 _CHANNEL = OneOf("online", "direct", "postal")
 _RATING = OneOf("satisfied", "accepted", "dissatisfied")
 _PLATFORM = OneOf("postmart", "voso", "sendo", "provincial")
@@ -178,7 +77,7 @@ _DEVICE = OneOf("mobile", "desktop", "kiosk")
 
 def _payment(value: Json) -> dict[str, Any]:
     if type(value) is not dict:
-        _bad("object")
+        bad("object")
     return _fields(value, _PAYMENT_PLAN, "payment.")
 
 
@@ -203,10 +102,10 @@ FIELDS: dict[str, dict[str, Check]] = {
             "app", "web", "hotline", "zalo", "facebook", "email", "camera", "field_staff"),
         "priority": OneOf("urgent", "normal", "complex"),
         "province_code": _CODE, "district_code?": _STR, "commune_code?": _STR,
-        "lat?": _number, "lon?": _number, "agency_code?": _STR, "reported_at": instant,
+        "lat?": number, "lon?": number, "agency_code?": _STR, "reported_at": instant,
         "acknowledged_at?": instant, "due_at?": instant, "answered_at?": instant,
         "closed_at?": instant, "rating?": _RATING, "rated_at?": instant,
-        "extended_count?": _COUNT, "duplicate_of?": _STR, "description?": _text(0, 4000),
+        "extended_count?": _COUNT, "duplicate_of?": _STR, "description?": text(0, 4000),
         "media_url?": _STR, "status_note?": _STR, "reporter_ref?": _STR,
     },
     "kase": {
@@ -223,10 +122,10 @@ FIELDS: dict[str, dict[str, Check]] = {
         "province_code": _CODE, "district_code?": _STR, "commune_code?": _STR,
         "agency_code?": _STR, "registered_at": instant, "accepted_at?": instant,
         "due_at?": instant, "solved_at?": instant, "returned_at?": instant,
-        "steps?": _map_of(instant), "fee_due": _VND, "payment?": _payment,
+        "steps?": map_of(instant), "fee_due": _VND, "payment?": _payment,
         "components_total": _COUNT, "components_digitised": _COUNT,
-        "components_signed": _COUNT, "components_reused": _COUNT, "result_digital": _truth,
-        "auth": _truth, "popdb_checked": _truth, "popdb_fields": _whole(0, 20),
+        "components_signed": _COUNT, "components_reused": _COUNT, "result_digital": truth,
+        "auth": truth, "popdb_checked": truth, "popdb_fields": whole(0, 20),
         "dvcqg_synced_at?": instant, "device?": _DEVICE, "rating?": _RATING, "rated_at?": instant,
     },
     "listing": {
@@ -235,8 +134,8 @@ FIELDS: dict[str, dict[str, Check]] = {
         "product_key": _CODE, "product_name": _STR,
         "product_group": OneOf(
             "food", "drink", "herbal", "handicraft", "ornamental", "tourism", "other"),
-        "ocop_stars": _whole(0, 5), "unit?": _STR, "price_vnd": _whole(1, 99_999_999),
-        "stock": _whole(0, 2**53), "active": _truth, "province_code": _CODE,
+        "ocop_stars": whole(0, 5), "unit?": _STR, "price_vnd": whole(1, 99_999_999),
+        "stock": whole(0, 2**53), "active": truth, "province_code": _CODE,
         "district_code?": _STR, "commune_code?": _STR, "created_at": instant,
         "delisted_at?": instant,
     },
@@ -250,9 +149,9 @@ FIELDS: dict[str, dict[str, Check]] = {
     "reading": {
         "domain": _CODE, "indicator": _CODE, "territory": _CODE, "period_start": instant,
         "period_end": instant, "revision": _REVISION,
-        "kind": OneOf("level", "flow", "rate", "rank", "flag", "text"), "value?": _number,
-        "numerator?": _number, "denominator?": _number, "target?": _number,
-        "target_low?": _number, "unit": _STR, "dims?": _map_of(_STR), "text?": _STR,
+        "kind": OneOf("level", "flow", "rate", "rank", "flag", "text"), "value?": number,
+        "numerator?": number, "denominator?": number, "target?": number,
+        "target_low?": number, "unit": _STR, "dims?": map_of(_STR), "text?": _STR,
         "source_system": _STR,
     },
 }  # fmt: skip
@@ -291,9 +190,9 @@ def _fields(data: Mapping[str, Json], plan: _Plan, path: str) -> dict[str, Any]:
                 out[name] = checks[name](value)
         for name in plan.required:
             if out[name] is None:
-                _bad("required")
-    except _Bad as problem:
-        raise _Bad(f"{path}{name}: {problem}") from None
+                bad("required")
+    except BadValueError as problem:
+        raise BadValueError(f"{path}{name}: {problem}") from None
     return out
 
 
@@ -353,7 +252,7 @@ def _envelope(event: Json) -> int | Rejected:
         return Rejected("not_cloudevent", "data: required")
     try:
         return instant(event.get("time"))
-    except _Bad:
+    except BadValueError:
         return Rejected("not_cloudevent", "time: RFC 3339 with offset")
 
 
@@ -431,7 +330,7 @@ def read(record: RawRecord, partitions: int, arrival: int) -> Reading | Rejected
         return Rejected("schema", "data: an object was expected")
     try:
         data = _fields(event["data"], _PLANS[table], "data.")
-    except _Bad as problem:
+    except BadValueError as problem:
         return Rejected("schema", str(problem))
     key, entity = _identity(table, data)
     if record.key is None or record.key != key.encode():

@@ -12,9 +12,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from services.oracle.checks import OneOf
 from services.oracle.oracle import Places
 from services.oracle.raw import RawRecord, partition_of
-from services.oracle.reading import FIELDS, STEPS, OneOf, series_key
+from services.oracle.reading import FIELDS, STEPS, series_key
 from services.oracle.windows import DAY, HOUR, MINUTE, WINDOWS, bounds, local, local_ms
 
 PLACES = Places.from_csv(Path(__file__).parents[2] / "services" / "runtime" / "data")

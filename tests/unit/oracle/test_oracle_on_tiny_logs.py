@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from services.oracle.checks import instant
 from services.oracle.oracle import Oracle, Places, Row
 from services.oracle.raw import RawLog, RawRecord, murmur2, partition_of
-from services.oracle.reading import Rejected, instant, read
+from services.oracle.reading import Rejected, read
 from services.oracle.windows import DAY, HOUR, MINUTE, answerable, bounds, local_ms
 
 #: Two provinces; 522 has communes 21001 and 21002, 523 has none; 461 is elsewhere.
