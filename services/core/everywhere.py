@@ -111,7 +111,7 @@ class Everywhere:
         else:
             start, end = bounds(window or "", at)
             block = self._view._window(fact.topic.kind, start, end, clock)
-            cells = block.select(fact.base, (fact.number + 1) << facts.FACT_SHIFT)
+            cells = block.select(*fact.codes)
         mask = _due_mask(CATALOGUE[kpi.name], cells.codes, at) if kpi.kind == "stock" else None
         for name, values in measure.where:
             wanted = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)

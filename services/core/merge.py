@@ -6,7 +6,7 @@ twice. Tables of the windows asked for last are kept up with every change (servi
 question costs the cells of its window, not the events since.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -349,8 +349,11 @@ class View:
             for label, (top, bottom) in zip(labels, rows, strict=True)
         ]
 
-    def sample(self, now: int) -> None:
-        """Keep the stock KPIs of this minute (once a minute; further calls do nothing)."""
+    def sample(self, now: int) -> Iterator[None]:
+        """Keep the stock KPIs of this minute, in steps (once a minute; others have no step).
+
+        What is fed between two steps is in the later ones.
+        """
         clock = self.clock_at(now)
         minute = clock // MINUTE_MS
         if not self._samples.begin(minute):
@@ -365,6 +368,7 @@ class View:
                 if row.level != "district" and row.known:
                     for dimension in kpi.dimensions:
                         self._sample(minute, clock, kpi, row.code, dimension)
+                yield
 
     def _sample(self, minute: int, clock: int, kpi: Kpi, territory: str, by: str | None) -> None:
         question = ask(self.territories, kpi.name, None, territory, by, {})

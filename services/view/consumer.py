@@ -7,24 +7,20 @@ says so in ``reason`` and tries again, while the view goes on serving what it ha
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.view.logends import check_topics
 from services.view.pace import SLICE_S
+from services.view.ringlog import LogLostError, RingLog
 
 log = logging.getLogger(__name__)
 
-POLL_MS = 250
+POLL_S = 0.25
 RETRY_S = 1.0
 MAX_BACKOFF_S = 30.0
 #: Finding out which worker's records are void takes a rewind or two.
 FREE_RESTARTS = 3
-FETCH_BYTES = 4 * 1024 * 1024
-_Consumer: Any = AIOKafkaConsumer  # aiokafka is untyped
 
 
 class Sink(Protocol):
@@ -44,17 +40,17 @@ class PartialsReader:
         topic: str,
         partitions: int,
         sink: Sink,
-        on_fed: Callable[[], None] = lambda: None,
+        on_fed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``on_fed`` is called after every batch that reached the sink."""
+        """``on_fed`` is awaited after every batch that reached the sink."""
         self._bootstrap, self._topic, self._sink, self._on_fed = bootstrap, topic, sink, on_fed
-        self._all = [TopicPartition(topic, p) for p in range(partitions)]
+        self._all = range(partitions)
         #: Next offset to read, for partitions that were begun.
-        self._positions: dict[TopicPartition, int] = {}
+        self._positions: dict[int, int] = {}
         #: Where a partition ended when it was begun; it leaves this table on reaching that.
-        self._targets: dict[TopicPartition, int] = {}
-        self._restarts: dict[TopicPartition, int] = {}
-        self._resume_at: dict[TopicPartition, float] = {}
+        self._targets: dict[int, int] = {}
+        self._restarts: dict[int, int] = {}
+        self._resume_at: dict[int, float] = {}
         self._trouble: str | None = "the partial results have not been read yet"
 
     @property
@@ -77,7 +73,7 @@ class PartialsReader:
         while True:
             try:
                 await self._session()
-            except (KafkaError, OSError) as error:
+            except OSError as error:
                 reason = str(error) or type(error).__name__
                 if reason != self._trouble:
                     log.warning("cannot read the partial results: %s", reason)
@@ -86,74 +82,63 @@ class PartialsReader:
 
     async def _session(self) -> None:
         await check_topics(self._bootstrap, [self._topic], len(self._all))
-        consumer = _Consumer(
-            bootstrap_servers=self._bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=POLL_MS,
-            request_timeout_ms=10_000,
-        )
+        ring = RingLog(self._bootstrap, self._topic)
         try:
-            await consumer.start()
-            consumer.assign(self._all)
-            await self._seek(consumer)
+            await self._seek(ring)
             log.info("reading the partial results from %s", self._topic)
             self._trouble = None
             while True:
-                await self._poll(consumer)
+                await self._poll(ring)
         finally:
-            await consumer.stop()
+            await ring.close()
 
-    async def _seek(self, consumer: Any) -> None:
+    async def _seek(self, ring: RingLog) -> None:
         """Go on where the last session stopped, or from the beginning where that is no more."""
-        starts = await consumer.beginning_offsets(self._all)
-        ends = await consumer.end_offsets(self._all)
-        for tp in self._all:
-            position = self._positions.get(tp)
-            if position is None or not starts[tp] <= position <= ends[tp]:
-                self._begin(tp, starts[tp], ends[tp])
-            consumer.seek(tp, self._positions[tp])
+        for p, (start, end) in (await ring.bounds(self._all)).items():
+            position = self._positions.get(p)
+            if position is None or not start <= position <= end:
+                self._begin(p, start, end)
+            ring.read_from(p, self._positions[p])
 
-    def _begin(self, tp: TopicPartition, start: int, end: int) -> None:
-        self._sink.reset(tp.partition)
-        self._positions[tp] = start
+    def _begin(self, p: int, start: int, end: int) -> None:
+        self._sink.reset(p)
+        self._positions[p] = start
         if end > start:
-            self._targets[tp] = end
+            self._targets[p] = end
         else:
-            self._targets.pop(tp, None)
+            self._targets.pop(p, None)
 
-    async def _poll(self, consumer: Any) -> None:
+    async def _poll(self, ring: RingLog) -> None:
         try:
-            batches = await consumer.getmany(timeout_ms=POLL_MS)
-        except OffsetOutOfRangeError as error:
+            batches = await ring.some(POLL_S)
+        except LogLostError as error:
             log.warning("partial results were lost or made anew: %s", error)
-            for tp in self._all:
-                await self._restart(consumer, tp, at_once=True)
+            for p in self._all:
+                await self._restart(ring, p, at_once=True)
             return
-        for tp, records in batches.items():
-            await self._take(consumer, tp, records)
+        for p, records in batches.items():
+            await self._take(ring, p, records)
         if self._targets:
-            await self._note_gaps(consumer)
-        await self._resume_due(consumer)
-        if batches:
-            self._on_fed()
+            self._note_gaps(ring)
+        self._resume_due(ring)
+        if batches and self._on_fed is not None:
+            await self._on_fed()
 
-    async def _take(self, consumer: Any, tp: TopicPartition, records: list[Any]) -> None:
+    async def _take(self, ring: RingLog, p: int, records: list[Any]) -> None:
         began = time.perf_counter()
         allowed = SLICE_S
         for record in records:
-            if not self._feed(tp.partition, record.key, record.value):
-                await self._restart(consumer, tp)
+            if not self._feed(p, record.key(), record.value()):
+                await self._restart(ring, p)
                 return
-            self._positions[tp] = record.offset + 1
+            self._positions[p] = record.offset() + 1
             now = time.perf_counter()
             if now - began > allowed:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
                 # Half of the loop is for what is new, however long others keep it.
                 allowed = max(SLICE_S, began - now)
-        self._note_position(tp, self._positions[tp])
+        self._note_position(p, self._positions[p])
 
     def _feed(self, partition: int, key: bytes | None, value: bytes | None) -> bool:
         try:
@@ -164,54 +149,33 @@ class PartialsReader:
             log.exception("a partial result of partition %d cannot be read", partition)
             return False
 
-    def _note_position(self, tp: TopicPartition, position: int) -> None:
-        if position >= self._targets.get(tp, position + 1):
-            del self._targets[tp]
-            self._restarts.pop(tp, None)
+    def _note_position(self, p: int, position: int) -> None:
+        if position >= self._targets.get(p, position + 1):
+            del self._targets[p]
+            self._restarts.pop(p, None)
             if not self._targets:
                 log.info("the partial results are read to their end")
 
-    async def _note_gaps(self, consumer: Any) -> None:
+    def _note_gaps(self, ring: RingLog) -> None:
         """Compaction can leave nothing at the end of a log: then only the position moves."""
-        for tp in list(self._targets):
-            if tp not in self._resume_at:
-                self._note_position(tp, await consumer.position(tp))
+        for p in list(self._targets):
+            if p not in self._resume_at:
+                self._note_position(p, ring.position(p))
 
-    async def _restart(self, consumer: Any, tp: TopicPartition, *, at_once: bool = False) -> None:
+    async def _restart(self, ring: RingLog, p: int, *, at_once: bool = False) -> None:
         """Read one partition anew: a few times at once, then with growing pauses."""
-        start = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
-        self._begin(tp, start, end)
-        consumer.seek(tp, start)
-        again = self._restarts.get(tp, 0)
-        self._restarts[tp] = again + 1
-        log.warning("partition %d of the partial results is read again", tp.partition)
+        start, end = (await ring.bounds([p]))[p]
+        self._begin(p, start, end)
+        ring.read_from(p, start)
+        again = self._restarts.get(p, 0)
+        self._restarts[p] = again + 1
+        log.warning("partition %d of the partial results is read again", p)
         if again >= FREE_RESTARTS and not at_once:
-            consumer.pause(tp)
-            self._resume_at[tp] = time.monotonic() + min(2.0 ** (again - 1), MAX_BACKOFF_S)
+            ring.pause(p)
+            self._resume_at[p] = time.monotonic() + min(2.0 ** (again - 1), MAX_BACKOFF_S)
 
-    async def _resume_due(self, consumer: Any) -> None:
+    def _resume_due(self, ring: RingLog) -> None:
         now = time.monotonic()
-        for tp in [tp for tp, due in self._resume_at.items() if due <= now]:
-            del self._resume_at[tp]
-            consumer.resume(tp)
-
-
-class MinuteSampler:
-    """Has the stock KPIs sampled once in every minute of the clock that it sees."""
-
-    def __init__(
-        self, sample: Callable[[int], None], clock: Callable[[], int], ready: Callable[[], bool]
-    ) -> None:
-        """``clock`` gives the system's clock in ms; nothing is sampled before ``ready``."""
-        self._sample, self._clock, self._ready = sample, clock, ready
-        self._minute: int | None = None
-
-    def tick(self) -> None:
-        """Sample if a new minute has begun."""
-        if not self._ready():
-            return
-        now = self._clock()
-        if self._minute is None or now // 60_000 > self._minute:
-            self._minute = now // 60_000
-            self._sample(now)
+        for p in [p for p, due in self._resume_at.items() if due <= now]:
+            del self._resume_at[p]
+            ring.resume(p)

@@ -15,16 +15,17 @@ from aiohttp import web
 from schemas.catalog import KPI_PARTIAL, SOURCES
 from services.core.merge import View
 from services.core.selection import ALL, Selection
-from services.runtime import fetching, service, settings, telemetry
+from services.runtime import service, settings, telemetry
 from services.runtime.reference import load_territories
 from services.runtime.settings import Settings
 from services.view.api import Api
-from services.view.consumer import MinuteSampler, PartialsReader
+from services.view.consumer import PartialsReader
 from services.view.logends import KafkaLogEnds
 from services.view.metrics import MetricsPage, PipelineCollector
 from services.view.numbers import Numbers
 from services.view.overview import Overview
 from services.view.progress import Progress
+from services.view.sampler import MinuteSampler
 from services.view.server import create_app
 
 log = logging.getLogger("view")
@@ -33,7 +34,6 @@ log = logging.getLogger("view")
 SHUTDOWN_S = 0.5
 #: And a Kafka client to close.
 CLOSE_S = 0.4
-SAMPLE_CHECK_S = 0.25
 
 
 def wall_ms() -> int:
@@ -86,7 +86,6 @@ async def serve(
     territories = load_territories()
     selection = Selection.of(config.kpis) if config.kpis else ALL
     view = View(territories, config.partitions, config.clock, selection)
-    fetching.install()
 
     def now() -> int:
         return view.clock_at(wall_ms())
@@ -126,7 +125,7 @@ async def serve(
                 ("reader", reader.run()),
                 ("progress", progress.run()),
                 ("streams", api.hub.run()),
-                ("sampler", _tick(sampler)),
+                ("sampler", sampler.run()),
             )
         ]
         stopping = asyncio.create_task(stop.wait())
@@ -160,9 +159,3 @@ async def _listen(runner: web.AppRunner, address: tuple[str, int]) -> None:
         log.critical("%s:%d %s (IOC_VIEW_HOST, IOC_VIEW_PORT)", host, port, why)
         raise SystemExit(service.WANTING) from None
     log.info("listening on http://%s:%d", host, port)
-
-
-async def _tick(sampler: MinuteSampler) -> None:
-    while True:
-        sampler.tick()
-        await asyncio.sleep(SAMPLE_CHECK_S)

@@ -31,6 +31,8 @@ from services.view.question import has_window
 #: The windows of the page (contract section 6); the others are asked of the API.
 SHOWN_WINDOWS = ("1h", "24h", "today", "30d", "month")
 NOW = "now"
+#: A scraper waits a few seconds at most, and others have several turns between two slices of ours.
+SLICE_S = 0.025
 #: Senders shown of each topic.
 MAX_SOURCES = 25
 _EOF = b"# EOF\n"
@@ -345,7 +347,7 @@ class MetricsPage:
             return self._kpis
 
     async def _build(self) -> bytes:
-        pace = Pace()
+        pace = Pace(SLICE_S)
         out: list[str] = []
         metric = ""
         self._marginals.forget()

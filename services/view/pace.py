@@ -10,14 +10,15 @@ SLICE_S = 0.01
 class Pace:
     """Lets others work between the steps of a long work. Begins when it is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, slice_s: float = SLICE_S) -> None:
+        self._slice = slice_s
         self._spent = 0.0
         self._began = time.perf_counter()
 
     async def rest(self) -> bool:
         """Give way if the event loop has been kept for a slice; whether it has been."""
         now = time.perf_counter()
-        if now - self._began <= SLICE_S:
+        if now - self._began <= self._slice:
             return False
         self._spent += now - self._began
         await asyncio.sleep(0)

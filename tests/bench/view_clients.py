@@ -39,7 +39,8 @@ from services.runtime.reference import load_territories
 from services.simulation.instants import iso
 
 REPORT = Path("build/bench-view-clients.json")
-WARM_S = 5.0
+#: A fresh broker translates itself to machine code for this long, with up to a core for it.
+WARM_S = 20.0
 PROBE_S = 0.1
 SCRAPE_S = 5.0
 #: Every tenth stream waits for the probes.

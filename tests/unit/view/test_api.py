@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import deque
 from typing import Any
 
 import pytest
@@ -166,7 +167,7 @@ def test_a_series_has_a_point_at_each_step_both_ends_included() -> None:
 
 def test_a_stock_series_comes_from_minute_samples_and_is_null_where_there_is_none() -> None:
     async def test(client: Client, rig: Rig) -> None:
-        rig.stage.view.sample(NOW)
+        deque(rig.stage.view.sample(NOW), 0)
         rig.clock_ms = NOW + 60_000
         path = "/api/v1/kpis/fr.open_now/series?from=2026-03-10T02:29:00Z&to=2026-03-10T02:30:00Z"
         answer = await get(client, f"{path}&step=60s")
