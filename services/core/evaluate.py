@@ -63,17 +63,17 @@ def territory_of(codes: Ints) -> Ints:
     return codes >> TERRITORY_SHIFT & TERRITORY_MASK
 
 
-def exact_sums(groups: Ints, weights: Ints, size: int) -> list[int]:
-    """Sums of integer weights per group, exact to 64 bits."""
-    found: list[int] = grouped(groups, weights, size).tolist()
-    return found
-
-
 class _Picked(NamedTuple):
-    codes: Ints
-    n: Ints
-    s: Ints
+    """The cells of a measure: ``chosen`` says which of them count (None: all), ``groups`` where."""
+
+    cells: Cells
     groups: Ints
+    chosen: Ints | None
+
+    def sums(self, weights: Ints, size: int) -> list[int]:
+        """Sums of integer weights per group, exact to 64 bits."""
+        found: list[int] = grouped(self.groups, weights, size, self.chosen).tolist()
+        return found
 
 
 def _pick(
@@ -90,7 +90,7 @@ def _pick(
         lut = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
         lut[list(values)] = True
         mask &= lut[field_of(fact, name, codes)]
-    return _Picked(codes[mask], cells.n[mask], cells.s[mask], groups[mask])
+    return _Picked(cells, groups, None if mask.all() else np.flatnonzero(mask))
 
 
 def _due_mask(kpi: Kpi, codes: Ints, as_of: int) -> NDArray[np.bool_] | None:
@@ -124,19 +124,19 @@ def evaluate(kpi: Kpi, select: Select, grouping: Grouping, where: Where, as_of: 
     if kpi.kind == "quantile":
         return _quantiles(kpi, picked, grouping)
     if kpi.denominator is None:
-        counts = exact_sums(picked.groups, picked.n, size)
-        values = counts if measure.column == "n" else exact_sums(picked.groups, picked.s, size)
+        counts = picked.sums(cells.n, size)
+        values = counts if measure.column == "n" else picked.sums(cells.s, size)
         return [
             Row(label.territory, label.by, value, None, None, count)
             for label, value, count in zip(grouping.labels, values, counts, strict=True)
             if label.always or count
         ]
-    tops = exact_sums(picked.groups, picked.n if measure.column == "n" else picked.s, size)
+    tops = picked.sums(cells.n if measure.column == "n" else cells.s, size)
     below = kpi.denominator
     cells = cells if below.fact is measure.fact else select(below.fact)
     picked = _pick(below, cells, grouping, where, None)
-    counts = exact_sums(picked.groups, picked.n, size)
-    bottoms = counts if below.column == "n" else exact_sums(picked.groups, picked.s, size)
+    counts = picked.sums(cells.n, size)
+    bottoms = counts if below.column == "n" else picked.sums(cells.s, size)
     rows = []
     for label, top, bottom, count in zip(grouping.labels, tops, bottoms, counts, strict=True):
         if not (label.always or count):
@@ -154,10 +154,12 @@ def _quantiles(kpi: Kpi, picked: _Picked, grouping: Grouping) -> list[Row]:
     width = 1 << facts.BUCKET_BITS
     size = len(grouping.labels)
     # Runs that are not merged yet may hold a cell twice, once negative: sum first, then rank.
-    keys, where = np.unique(
-        picked.groups * width + field_of(fact, "bucket", picked.codes), return_inverse=True
-    )
-    n = grouped(where.reshape(-1), picked.n, keys.size)
+    histogram = picked.groups * width + field_of(fact, "bucket", picked.cells.codes)
+    weights = picked.cells.n
+    if picked.chosen is not None:
+        histogram, weights = histogram[picked.chosen], weights[picked.chosen]
+    keys, where = np.unique(histogram, return_inverse=True)
+    n = grouped(where.reshape(-1), weights, keys.size)
     groups, buckets = keys // width, keys % width
     starts = np.searchsorted(groups, np.arange(size + 1))
     rows = []

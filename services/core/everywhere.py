@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core import facts
+from services.core import facts, listings
 from services.core.evaluate import Row, _due_mask, field_of, territory_of
 from services.core.facts import Fact
 from services.core.kpis import CATALOGUE, Kpi, Measure
@@ -58,6 +58,7 @@ class Everywhere:
         known = ["all", *territories.provinces]
         index = {row.index: known.index(row.code) for row in territories.rows if row.code in known}
         self._provinces = known
+        self._listings = listings.Provinces.of(view)
         #: For each deepest row where all and its province stand in a list of those.
         self._top = [
             np.array([index.get(i, -1) for i in at.tolist()], dtype=np.int64) for at in at_level[:2]
@@ -107,11 +108,11 @@ class Everywhere:
     def _pick(self, kpi: Kpi, measure: Measure, window: str | None, at: int, clock: int) -> _Picked:
         fact = measure.fact
         if kpi.kind == "stock":
-            cells = self._view._select_stock(fact)
+            cells = self._view._stock(fact.topic.kind).select(fact.codes)
         else:
             start, end = bounds(window or "", at)
             block = self._view._window(fact.topic.kind, start, end, clock)
-            cells = block.select(*fact.codes)
+            cells = block.select(fact.codes)
         mask = _due_mask(CATALOGUE[kpi.name], cells.codes, at) if kpi.kind == "stock" else None
         for name, values in measure.where:
             wanted = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
@@ -130,12 +131,8 @@ class Everywhere:
             rows = rows + query(kpi.name, now=at, by=level)[1]
         out: Found = {None: [Row(r.territory, None, *_numbers(r)) for r in rows if _is_there(r)]}
         for dimension in kpi.dimensions if by else ():
-            out[dimension] = [
-                row
-                for territory in self._provinces
-                for row in query(kpi.name, now=at, territory=territory, by=dimension)[1]
-                if _is_there(row)
-            ]
+            rows = self._listings.rows(kpi, dimension, at)
+            out[dimension] = [row for row in rows if _is_there(row)]
         return out
 
 

@@ -16,6 +16,9 @@ import math
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas import catalog, v1
 
 FACT_SHIFT = 58
@@ -56,13 +59,17 @@ class Fact:
     stock: bool = False
 
     @property
-    def codes(self) -> tuple[int, int]:
-        """The codes of its cells: from, and up to before."""
-        return self.number << FACT_SHIFT, (self.number + 1) << FACT_SHIFT
+    def base(self) -> int:
+        return self.number << FACT_SHIFT
 
     @property
-    def base(self) -> int:
-        return self.codes[0]
+    def codes(self) -> NDArray[np.int64]:
+        """The codes of its cells: from, and up to before."""
+        return np.array([self.base, (self.number + 1) << FACT_SHIFT])
+
+    def codes_in(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The codes of its cells at some ranges of deepest territory rows: bounds as ``rows``."""
+        return self.base + (rows << TERRITORY_SHIFT)
 
 
 FACTS: dict[str, Fact] = {}

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core import facts
+from services.core import facts, listings
 from services.core.evaluate import Row, _due_mask, field_of, territory_of
 from services.core.facts import FACTS, Fact
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi, Measure
@@ -85,6 +85,7 @@ class Marginals:
         self._province_of = np.array([provinces.index(p) for p in of_place])[self._place_of]
         self._known: dict[tuple[_Key, int], _Known] = {}
         self._done: dict[tuple[_Key, str | None], _Sums] = {}
+        self._of_provinces = listings.Provinces.of(view)
         self._listing: dict[tuple[str, str | None], list[Row]] = {}
         self._listed: NDArray[np.void] | None = None
 
@@ -168,11 +169,7 @@ class Marginals:
             for level in ("province", "district"):
                 rows = rows + query(kpi.name, now=now, by=level)[1]
             return rows
-        return [
-            row
-            for territory in ("all", *self._view.territories.provinces)
-            for row in query(kpi.name, now=now, territory=territory, by=dimension)[1]
-        ]
+        return self._of_provinces.rows(kpi, dimension, now)
 
     # --- sums -----------------------------------------------------------------------------------
 
@@ -216,7 +213,7 @@ class Marginals:
         for name, numbers in order.items():
             if histograms:
                 # They are large: they are made of a window at once.
-                cells = Span([blocks[number] for number in numbers]).select(*fact.codes)
+                cells = Span([blocks[number] for number in numbers]).select(fact.codes)
                 whole = _Pass(self, fact, cells, minute)
                 for each in histograms:
                     self._done[each, name] = whole.sums(each)
@@ -240,8 +237,8 @@ class Marginals:
         """The sums of a block that stays as it is, None for none; those of its base go to
         ``known``."""
         base, *rest = block.runs or [NO_CELLS]
-        pass_base = _Pass(self, fact, base.between(*fact.codes), minute)
-        small = gather([run.between(*fact.codes) for run in rest])
+        pass_base = _Pass(self, fact, gather(base.within(fact.codes)), minute)
+        small = gather(part for run in rest for part in run.within(fact.codes))
         pass_rest = _Pass(self, fact, small, minute)
         for key in keys:
             if key.buckets:

@@ -6,7 +6,7 @@ twice. Tables of the windows asked for last are kept up with every change (servi
 question costs the cells of its window, not the events since.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,16 +232,20 @@ class View:
                 kpi, self._active_listings(), grouping, where, communes, self._is_commune
             )
         if kpi.kind == "stock":
-            return evaluate(kpi, self._select_stock, grouping, where, at)
-        start, end = bounds(question.window, at)
-        return evaluate(kpi, self._selector(start, end, clock), grouping, where, at)
+            found = self._stock
+        else:
+            start, end = bounds(question.window, at)
 
-    def _selector(self, start: int, end: int, clock: int) -> Callable[[Fact], Cells]:
+            def found(kind: str) -> Span:
+                return self._window(kind, start, end, clock)
+
+        # Codes are in order of the territory: of all cells only those of the place are looked at.
+        places = self.territories.ranges(question.row)
+
         def select(fact: Fact) -> Cells:
-            table = self._window(fact.topic.kind, start, end, clock)
-            return table.select(*fact.codes)
+            return found(fact.topic.kind).select(fact.codes_in(places))
 
-        return select
+        return evaluate(kpi, select, grouping, where, at)
 
     def _window(self, kind: str, start: int, end: int, clock: int) -> Span:
         return self._windows(kind, [(start, end)], clock)[0]
@@ -273,9 +277,6 @@ class View:
 
     def _stock(self, kind: str) -> Span:
         return self._tables[kind].stocks(lambda: self._runs(kind, STOCK_LEVEL, 0, SLOTS))
-
-    def _select_stock(self, fact: Fact) -> Cells:
-        return self._stock(fact.topic.kind).select(*fact.codes)
 
     def _active_listings(self) -> NDArray[np.void]:
         if self._active is None:

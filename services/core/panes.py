@@ -52,10 +52,15 @@ class Cells(NamedTuple):
     n: Ints
     s: Ints
 
-    def between(self, low: int, high: int) -> "Cells":
-        """The cells with ``low <= code < high``; they are not copied."""
-        a, b = np.searchsorted(self.codes, (low, high))
-        return Cells(self.codes[a:b], self.n[a:b], self.s[a:b])
+    def within(self, bounds: Ints) -> "Iterator[Cells]":
+        """The cells of some ranges of codes, not copied.
+
+        ``bounds``: from, up to before, from, up to before, … in order.
+        """
+        places = np.searchsorted(self.codes, bounds).tolist()
+        for a, b in zip(places[::2], places[1::2], strict=True):
+            if a < b:
+                yield Cells(self.codes[a:b], self.n[a:b], self.s[a:b])
 
 
 #: A pane as the ring carries it: level, index, and the three columns as little-endian int64.
@@ -119,9 +124,9 @@ class Block:
             self._merged = True
         return self.runs[0]
 
-    def parts(self, low: int, high: int) -> Iterator[Cells]:
-        """The cells with ``low <= code < high``, run by run."""
-        return (run.between(low, high) for run in self.runs)
+    def parts(self, bounds: Ints) -> Iterator[Cells]:
+        """The cells of some ranges of codes (see :meth:`Cells.within`), run by run."""
+        return (part for run in self.runs for part in run.within(bounds))
 
 
 class Delta(NamedTuple):

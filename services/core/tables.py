@@ -35,9 +35,9 @@ class Span(NamedTuple):
 
     segments: Sequence[Block]
 
-    def select(self, low: int, high: int) -> Cells:
-        """The cells with ``low <= code < high``; a code may appear more than once."""
-        return gather(part for block in self.segments for part in block.parts(low, high))
+    def select(self, bounds: Ints) -> Cells:
+        """The cells of some ranges of codes (see ``Cells.within``); a code may appear twice."""
+        return gather(part for block in self.segments for part in block.parts(bounds))
 
 
 class Tables:

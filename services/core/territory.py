@@ -94,6 +94,7 @@ class Territories:
         self.is_unknown: NDArray[np.bool_] = np.array(
             [r.code == "unknown" or r.code.endswith(".unknown") for r in self.rows]
         )
+        self._ranges: dict[int, NDArray[np.int64]] = {}
         self._memo: dict[tuple[str, str | None, str | None], int] = {}
         text = "\n".join(f"{r.code}\t{r.level}\t{r.parent}" for r in self.rows)
         #: Changes when any index may mean another row.
@@ -123,6 +124,15 @@ class Territories:
         """The row of a code (``all``, a territory, an unknown or none row), or None."""
         index = self._index.get(code)
         return None if index is None else self.rows[index]
+
+    def ranges(self, row: Row) -> NDArray[np.int64]:
+        """The deepest rows within a row as ranges of indices: from, up to before, from, …"""
+        found = self._ranges.get(row.index)
+        if found is None:
+            inside = (self.at_level[row.level] == row.index).astype(np.int8)
+            found = np.flatnonzero(np.diff(inside, prepend=0, append=0))
+            self._ranges[row.index] = found
+        return found
 
     def children(self, row: Row, level: TerritoryLevel) -> list[Row]:
         """The rows of a level under a row (the row itself is not its child)."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient
+from kafka.admin.new_topic import NewTopic
 
 from services.runtime.embedded import EmbeddedKafka
 from services.view.ringlog import LogLostError, RingLog

@@ -48,7 +48,7 @@ def totals(rows: list[Row]) -> dict[int, tuple[int, int]]:
 
 
 def cells(span: Span) -> dict[int, tuple[int, int]]:
-    codes, n, s = span.select(0, 1 << 62)
+    codes, n, s = span.select(np.array([0, 1 << 62]))
     columns = codes.tolist(), n.tolist(), s.tolist()
     return totals([(0, *row) for row in zip(*columns, strict=True)])
 
