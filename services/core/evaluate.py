@@ -5,7 +5,7 @@ belongs to; every measure of a KPI is summed per group, exactly (integers never 
 float that could round them).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +63,16 @@ def territory_of(codes: Ints) -> Ints:
     return codes >> TERRITORY_SHIFT & TERRITORY_MASK
 
 
+def matches(
+    fact: Fact, where: Iterable[tuple[str, tuple[int, ...]]], codes: Ints
+) -> Iterator[NDArray[np.bool_]]:
+    """For each condition of a measure, which codes have one of the wanted values."""
+    for name, values in where:
+        wanted = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
+        wanted[list(values)] = True
+        yield wanted[field_of(fact, name, codes)]
+
+
 class _Picked(NamedTuple):
     """The cells of a measure: ``chosen`` says which of them count (None: all), ``groups`` where."""
 
@@ -86,10 +96,8 @@ def _pick(
         mask &= keep
     for name, value in where.items():
         mask &= field_of(fact, name, codes) == value
-    for name, values in measure.where:
-        lut = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
-        lut[list(values)] = True
-        mask &= lut[field_of(fact, name, codes)]
+    for wanted in matches(fact, measure.where, codes):
+        mask &= wanted
     return _Picked(cells, groups, None if mask.all() else np.flatnonzero(mask))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core import facts, listings
-from services.core.evaluate import Row, _due_mask, field_of, territory_of
+from services.core.evaluate import Row, _due_mask, field_of, matches, territory_of
 from services.core.facts import Fact
 from services.core.kpis import CATALOGUE, Kpi, Measure
 from services.core.merge import View
@@ -114,10 +114,7 @@ class Everywhere:
             block = self._view._window(fact.topic.kind, start, end, clock)
             cells = block.select(fact.codes)
         mask = _due_mask(CATALOGUE[kpi.name], cells.codes, at) if kpi.kind == "stock" else None
-        for name, values in measure.where:
-            wanted = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
-            wanted[list(values)] = True
-            keep = wanted[field_of(fact, name, cells.codes)]
+        for keep in matches(fact, measure.where, cells.codes):
             mask = keep if mask is None else mask & keep
         if mask is not None:
             picked = np.flatnonzero(mask)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core import facts, listings
-from services.core.evaluate import Row, _due_mask, field_of, territory_of
+from services.core.evaluate import Row, _due_mask, field_of, matches, territory_of
 from services.core.facts import FACTS, Fact
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi, Measure
 from services.core.merge import View
@@ -294,10 +294,7 @@ class _Pass:
         mask: NDArray[np.bool_] | None = None
         if key.stock is not None:
             mask = _due_mask(CATALOGUE[key.stock], codes, self._minute * 60_000)
-        for name, values in key.where:
-            wanted = np.zeros(1 << fact.fields[name].bits, dtype=np.bool_)
-            wanted[list(values)] = True
-            keep = wanted[field_of(fact, name, codes)]
+        for keep in matches(fact, key.where, codes):
             mask = keep if mask is None else mask & keep
         n, s = self._cells.n, self._cells.s
         picked = None if mask is None else np.flatnonzero(mask)

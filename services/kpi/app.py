@@ -18,6 +18,7 @@ from faust.types import TP
 
 from schemas import catalog
 from services.core.state import DeadLetter
+from services.kpi import fetching
 from services.kpi.metrics import Metrics
 from services.kpi.partition import Outbox, OwnedPartition, State
 from services.kpi.recovery import Ring, read_rings
@@ -29,7 +30,6 @@ from services.kpi.transport import (
     BatchSchema,
     BatchTransport,
 )
-from services.runtime import fetching
 from services.runtime.settings import Settings
 
 log = getLogger(__name__)

@@ -60,9 +60,10 @@ class Part:
     def deadline(self) -> float:
         """When it hangs, if it does not work before (monotonic seconds).
 
-        Twice as late after each failure: what takes long on a slow machine works in the end.
+        Twice as late after each of some failures: what takes long on a slow machine works in the
+        end.
         """
-        return self.started_at + self.patience * 2.0**self.failures
+        return self.started_at + self.patience * 2.0 ** min(self.failures, LOOPING_AFTER)
 
     @property
     def looping(self) -> bool:

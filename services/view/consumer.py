@@ -172,7 +172,8 @@ class PartialsReader:
         log.warning("partition %d of the partial results is read again", p)
         if again >= FREE_RESTARTS and not at_once:
             ring.pause(p)
-            self._resume_at[p] = time.monotonic() + min(2.0 ** (again - 1), MAX_BACKOFF_S)
+            wait = min(2.0 ** min(again - 1, 5), MAX_BACKOFF_S)
+            self._resume_at[p] = time.monotonic() + wait
 
     def _resume_due(self, ring: RingLog) -> None:
         now = time.monotonic()

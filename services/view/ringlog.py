@@ -7,10 +7,11 @@ while the view was far from busy (docs/performance.md).
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 #: What waits in memory, fetched and not yet taken.
 QUEUED_KBYTES = 16_384
@@ -29,8 +30,17 @@ class LogLostError(Exception):
         self.partition = partition
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the library cannot do is an OSError: a new beginning may mend it."""
+    try:
+        yield
+    except KafkaException as error:
+        raise OSError(error.args[0].str()) from error
+
+
 class RingLog:
-    """A consumer without a group. Not for two tasks at a time."""
+    """A consumer without a group. Not for two tasks at a time. Its methods raise OSError."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         """``topic``: its name on the broker. Nothing is asked of the broker yet."""
@@ -55,7 +65,7 @@ class RingLog:
         )
 
     async def bounds(self, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
-        """First offset and end of each partition. Raises OSError."""
+        """First offset and end of each partition."""
 
         def ask() -> dict[int, tuple[int, int]]:
             return {
@@ -63,23 +73,24 @@ class RingLog:
                 for p in partitions
             }
 
-        try:
+        with _told():
             return await asyncio.to_thread(ask)
-        except KafkaException as error:
-            raise OSError(error.args[0].str()) from error
 
     def read_from(self, partition: int, offset: int) -> None:
         """Go on at an offset; what was fetched of the partition before is thrown away."""
-        if partition in self._positions:
-            self._consumer.incremental_unassign([self._place(partition)])
-        self._positions[partition] = offset
-        self._consumer.incremental_assign([self._place(partition, offset)])
+        with _told():
+            if partition in self._positions:
+                self._consumer.incremental_unassign([self._place(partition)])
+            self._positions[partition] = offset
+            self._consumer.incremental_assign([self._place(partition, offset)])
 
     def pause(self, partition: int) -> None:
-        self._consumer.pause([self._place(partition)])
+        with _told():
+            self._consumer.pause([self._place(partition)])
 
     def resume(self, partition: int) -> None:
-        self._consumer.resume([self._place(partition)])
+        with _told():
+            self._consumer.resume([self._place(partition)])
 
     def position(self, partition: int) -> int:
         """The offset after the last record taken, or the end of the log that was seen there."""
@@ -88,7 +99,7 @@ class RingLog:
     async def some(self, seconds: float) -> dict[int, list[Any]]:
         """Records that have arrived, by partition in order; waits for so long at most.
 
-        Raises LogLostError, and OSError for everything that a new beginning may mend.
+        Raises LogLostError as well.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -100,7 +111,9 @@ class RingLog:
 
     def _taken(self) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = {}
-        for message in self._consumer.consume(RECORDS, 0):
+        with _told():
+            messages = self._consumer.consume(RECORDS, 0)
+        for message in messages:
             partition = message.partition()
             error = message.error()
             if error is None:
@@ -117,5 +130,5 @@ class RingLog:
     async def close(self) -> None:
         await asyncio.to_thread(self._consumer.close)
 
-    def _place(self, partition: int, offset: int = -1001) -> TopicPartition:
+    def _place(self, partition: int, offset: int = OFFSET_INVALID) -> TopicPartition:
         return TopicPartition(self._topic, partition, offset)

@@ -1,6 +1,7 @@
 """The supervisor with small children of its own: order, restarts, loops, wrong calls."""
 
 import asyncio
+import math
 import signal
 import sys
 from collections.abc import Callable
@@ -133,6 +134,14 @@ def test_a_part_that_hangs_is_killed_and_has_twice_as_long_at_the_next_start(
 
     asyncio.run(scene())
     assert trial.said[0].startswith("kafka did not work within 0 s and is killed")
+
+
+def test_no_number_of_failures_is_too_large_for_a_deadline(trial: Trial) -> None:
+    part = trial.part("kafka")
+    part.patience, part.failures = 90.0, 10_000
+    assert part.deadline == 90.0 * 2**LOOPING_AFTER
+    part.patience = math.inf
+    assert part.deadline == math.inf
 
 
 def test_failures_long_ago_are_forgotten(trial: Trial) -> None:

@@ -11,7 +11,7 @@ And it is answered as soon as there is one record, so that a steady stream is ta
 with the whole cost of a request and a batch. Here a request behind one that brought records waits a
 moment for more; the first record after a pause still comes at once.
 
-This overrides two methods of aiokafka, which is therefore pinned exactly; tests/unit/runtime/
+This overrides two methods of aiokafka, which is therefore pinned exactly; tests/unit/kpi/
 test_fetching.py holds their contract.
 """
 

@@ -12,7 +12,7 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.structs import TopicPartition
 
-from services.runtime import fetching
+from services.kpi import fetching
 
 READY, BEHIND = TopicPartition("a", 0), TopicPartition("a", 1)
 
