@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from kafka.admin import KafkaAdminClient
-from kafka.admin.new_topic import NewTopic
 
 from services.runtime.embedded import EmbeddedKafka
+from services.runtime.kafka import admin
 from services.view.ringlog import LogLostError, RingLog
 from tests.e2e.workers import running_broker
 
@@ -18,8 +17,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 TOPIC = "partials"
 COUNT = 500
-_Admin: Any = KafkaAdminClient  # untyped
-_Topic: Any = NewTopic
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +25,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
     the first, nothing in the second."""
     folder: Path = tmp_path_factory.mktemp("ring-log")
     with running_broker(folder) as kafka:
-        admin = _Admin(bootstrap_servers=kafka.bootstrap)
-        admin.create_topics([_Topic(TOPIC, 2, 1)])
-        admin.close()
+        with admin(kafka.bootstrap) as client:
+            client.create_topics(
+                {TOPIC: {"num_partitions": 2, "replication_factor": 1}}, wait_for_metadata=True
+            )
         producer = Producer(
             {
                 "bootstrap.servers": kafka.bootstrap,
