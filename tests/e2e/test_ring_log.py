@@ -42,6 +42,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
         for number in range(COUNT):
             producer.produce(TOPIC, b"%d" % number * 200, b"k", partition=0)
         producer.commit_transaction(30)
+        with_log(kafka, marked)
         yield kafka
 
 
@@ -55,6 +56,12 @@ def with_log(broker: EmbeddedKafka, scene: Callable[[RingLog], Awaitable[None]])
             await ring.close()
 
     asyncio.run(run())
+
+
+async def marked(ring: RingLog) -> None:
+    """Wait for the mark of the transaction's end, which the broker writes in its own time."""
+    while (await ring.bounds([0]))[0] != (0, COUNT + 1):  # noqa: ASYNC110 (the broker changes it)
+        await asyncio.sleep(0.05)
 
 
 async def take(ring: RingLog, count: int) -> list[Any]:
