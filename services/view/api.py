@@ -15,7 +15,7 @@ from multidict import MultiDict
 from services.core.evaluate import Row
 from services.core.kpis import CATALOGUE, Kpi
 from services.core.territory import Territories
-from services.view import answers, csv_out, instants, question
+from services.view import answers, csv_out, instants, question, wire
 from services.view.metrics import MetricsPage
 from services.view.numbers import Numbers as AllNumbers
 from services.view.overview import Overview
@@ -24,7 +24,7 @@ from services.view.port import Numbers
 from services.view.problem import ProblemError
 from services.view.progress import Progress
 from services.view.question import Question, Span
-from services.view.stream import PREAMBLE, Hub, Subscriber, pump
+from services.view.stream import PREAMBLE, Hub, Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -272,11 +272,11 @@ class Api:
             }
         )
         try:
-            await response.prepare(request)
             if request.method == "HEAD":
+                await response.prepare(request)
                 return response
-            await response.write(PREAMBLE)
-            await pump(subscriber, response)
+            self.hub.open(subscriber, await wire.begin(request, response, PREAMBLE))
+            await subscriber.ended.wait()
         except (ConnectionError, asyncio.CancelledError):
             log.debug("a stream was closed by its client")
         finally:

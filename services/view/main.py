@@ -90,9 +90,13 @@ async def serve(
     def now() -> int:
         return view.clock_at(wall_ms())
 
+    async def fed() -> None:
+        api.hub.fed()
+        await sampler.tick()
+
     sampler = MinuteSampler(view.sample, now, lambda: reader.complete)
     reader = PartialsReader(
-        config.bootstrap, config.named(KPI_PARTIAL.name), config.partitions, view, sampler.tick
+        config.bootstrap, config.named(KPI_PARTIAL.name), config.partitions, view, fed
     )
     ends = KafkaLogEnds(
         config.bootstrap, {t.name: config.named(t.name) for t in SOURCES}, config.partitions

@@ -15,12 +15,15 @@ class Pace:
         self._spent = 0.0
         self._began = time.perf_counter()
 
+    def due(self) -> bool:
+        """Whether the event loop has been kept for a slice."""
+        return time.perf_counter() - self._began > self._slice
+
     async def rest(self) -> bool:
         """Give way if the event loop has been kept for a slice; whether it has been."""
-        now = time.perf_counter()
-        if now - self._began <= self._slice:
+        if not self.due():
             return False
-        self._spent += now - self._began
+        self._spent += time.perf_counter() - self._began
         await asyncio.sleep(0)
         self._began = time.perf_counter()
         return True

@@ -1,7 +1,8 @@
 """Server-sent events: the rows that changed, computed once per distinct question per tick.
 
-However many screens are open, the cost is that of the distinct questions they ask. A client that
-does not keep up loses its backlog and is sent all rows anew instead.
+However many screens are open, the cost is that of the distinct questions they ask, and of one
+write for each screen. A client that does not keep up is told nothing more until it has taken what
+is on its way, and then all rows anew.
 """
 
 import asyncio
@@ -20,35 +21,48 @@ from services.view.question import Question
 
 log = logging.getLogger(__name__)
 
-#: Two a second are promised; a little more often, so that a busy loop still keeps the promise.
+#: Time changes numbers too, and two ticks a second are promised while they change; a little more
+#: often, so that a busy loop still keeps the promise.
 TICK_S = 0.4
+#: From the first partial result of a flush to the tick: what comes with it is in it.
+TOGETHER_S = 0.03
+#: A tick is followed by a rest so many times as long as its work, but at least so many seconds.
+REST, LEAST_REST_S = 4, 0.07
 HEARTBEAT_S = 10.0
 HEARTBEAT = b": still here\n\n"
 #: Tells a browser to come back two seconds after a loss.
 PREAMBLE = b"retry: 2000\n\n"
-BACKLOG = 64
+#: Bytes that may be on their way to a client before it is behind.
+BACKLOG_BYTES = 256 * 1024
 
 RowKey = tuple[str, str | None]
 
 
+class Wire(Protocol):
+    """Where the events of a client go; nothing here waits."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+        ...
+
+
 class Subscriber:
-    """One client's queue of encoded events; ``None`` ends the stream."""
+    """One client: what it asks, and where its events go once its answer has begun."""
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self.questions = tuple(dict.fromkeys(questions))
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.wire: Wire | None = None
         #: Questions whose rows are to be sent whole at the next tick.
-        self.behind: set[Question] = set()
+        self.behind = set(self.questions)
         #: When something was last written to it, by the event loop's clock; before that, never.
         self.written = float("inf")
-
-    def put(self, question: Question, event: bytes) -> None:
-        if self.queue.qsize() >= BACKLOG:
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.behind.update(self.questions)
-        elif question not in self.behind:
-            self.queue.put_nowait(event)
+        #: The stream is over: closed by its client or by us.
+        self.ended = asyncio.Event()
 
 
 @dataclass
@@ -71,29 +85,36 @@ class Hub:
         self._watches: dict[Question, _Watch] = {}
         self._subscribers: set[Subscriber] = set()
         self._closed = False
+        self._fed = asyncio.Event()
+        #: Events of this slice of a tick, of each subscriber in order.
+        self._outgoing: dict[Subscriber, list[bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._subscribers)
 
     def subscribe(self, questions: Sequence[Question]) -> Subscriber:
-        """Open a stream; all rows of every question are in its queue already.
+        """Register a client; all rows of every question are computed and wait for its wire.
 
         Raises QueryError for a question that cannot be answered.
         """
         subscriber = Subscriber(questions)
-        first: list[tuple[_Watch, bytes]] = []
-        for question in subscriber.questions:
-            watch = self._watches.get(question) or _Watch(question)
+        watches = [self._watches.get(each) or _Watch(each) for each in subscriber.questions]
+        for watch in watches:
             if watch.computed_for is None:
                 self._compute(watch)
-            first.append((watch, _event(watch, watch.rows.values())))
-        for watch, event in first:
+        for watch in watches:
             self._watches.setdefault(watch.question, watch).subscribers.add(subscriber)
-            subscriber.queue.put_nowait(event)
         self._subscribers.add(subscriber)
-        if self._closed:
-            subscriber.queue.put_nowait(None)
         return subscriber
+
+    def open(self, subscriber: Subscriber, wire: Wire) -> None:
+        """Send a registered client all rows, and from now on those that change."""
+        subscriber.wire = wire
+        for question in subscriber.questions:
+            self._catch_up(self._watches[question], subscriber)
+        self._send()
+        if self._closed:
+            subscriber.ended.set()
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         self._subscribers.discard(subscriber)
@@ -104,35 +125,76 @@ class Hub:
                 if not watch.subscribers:
                     del self._watches[question]
 
-    async def run(self) -> None:
-        """Tick for ever."""
-        loop = asyncio.get_running_loop()
-        while True:
-            began = loop.time()
-            await self.tick()
-            await asyncio.sleep(max(TICK_S - (loop.time() - began), TICK_S / 4))
+    def fed(self) -> None:
+        """The numbers may have changed: a tick is due."""
+        self._fed.set()
 
-    async def tick(self) -> None:
-        """Compute what may have changed and hand out the changed rows."""
+    async def run(self) -> None:
+        """Tick for ever: soon after every change, as often as can be afforded."""
+        while True:
+            worked = await self.tick()
+            await asyncio.sleep(min(max(REST * worked, LEAST_REST_S), TICK_S))
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._fed.wait()
+                await asyncio.sleep(TOGETHER_S)
+            except TimeoutError:
+                pass  # time alone changes numbers too
+
+    async def tick(self) -> float:
+        """Compute what may have changed and send the changed rows; seconds of work."""
+        self._fed.clear()
         pace = Pace()
         for watch in list(self._watches.values()):
             changed = self._changed(watch)
-            whole: bytes | None = None
             event = _event(watch, changed) if changed else None
-            for subscriber in list(watch.subscribers):
+            for subscriber in watch.subscribers:
                 if watch.question in subscriber.behind:
-                    if subscriber.queue.empty():
-                        whole = whole or _event(watch, watch.rows.values())
-                        subscriber.behind.discard(watch.question)
-                        subscriber.queue.put_nowait(whole)
+                    self._catch_up(watch, subscriber)
                 elif event is not None:
-                    subscriber.put(watch.question, event)
-            await pace.rest()
-        quiet = asyncio.get_running_loop().time() - HEARTBEAT_S
+                    self._outgoing.setdefault(subscriber, []).append(event)
+            if pace.due():
+                self._send()
+                await pace.rest()
+        self._send()
+        self._look_after()
+        return pace.spent()
+
+    def _catch_up(self, watch: _Watch, subscriber: Subscriber) -> None:
+        """All rows of a question to a client that has taken everything before."""
+        wire = subscriber.wire
+        if wire is not None and not wire.waiting():
+            subscriber.behind.discard(watch.question)
+            rows = _event(watch, watch.rows.values())
+            self._outgoing.setdefault(subscriber, []).append(rows)
+
+    def _send(self) -> None:
+        """What a client is to be told goes in one write."""
+        now = asyncio.get_running_loop().time()
+        for subscriber, events in self._outgoing.items():
+            wire = subscriber.wire
+            if wire is None or wire.closed:
+                continue
+            if wire.waiting() > BACKLOG_BYTES:
+                subscriber.behind.update(subscriber.questions)
+            else:
+                wire.write(b"".join(events))
+                subscriber.written = now
+        self._outgoing.clear()
+
+    def _look_after(self) -> None:
+        """A sign of life where nothing changes, and an end where the client has gone."""
+        now = asyncio.get_running_loop().time()
         for subscriber in self._subscribers:
-            # One look a tick for all: a timer for each event of each stream costs more than it.
-            if subscriber.written < quiet and subscriber.queue.empty():
-                subscriber.queue.put_nowait(HEARTBEAT)
+            wire = subscriber.wire
+            if wire is None:
+                continue
+            if wire.closed:
+                subscriber.ended.set()
+            elif subscriber.written < now - HEARTBEAT_S and not wire.waiting():
+                # One look a tick for all: a timer for each event of each stream costs more.
+                wire.write(HEARTBEAT)
+                subscriber.written = now
 
     def _changed(self, watch: _Watch) -> list[dict[str, object]]:
         if watch.computed_for == self._state():
@@ -170,28 +232,7 @@ class Hub:
         """End every stream, and every one that is opened from now on."""
         self._closed = True
         for subscriber in self._subscribers:
-            subscriber.queue.put_nowait(None)
-
-
-class Response(Protocol):
-    """What is needed of an open answer."""
-
-    async def write(self, data: bytes) -> None: ...
-
-
-async def pump(subscriber: Subscriber, response: Response) -> None:
-    """Write events as they come, all that wait at once; returns when the stream ends."""
-    queue = subscriber.queue
-    loop = asyncio.get_running_loop()
-    while True:
-        subscriber.written = loop.time()
-        events = [await queue.get()]
-        while not queue.empty():
-            events.append(queue.get_nowait())
-        ending = None in events
-        await response.write(b"".join(event for event in events if event is not None))
-        if ending:
-            return
+            subscriber.ended.set()
 
 
 def _gone(key: RowKey) -> dict[str, object]:

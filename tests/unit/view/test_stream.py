@@ -4,12 +4,40 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
+from services.view import stream
 from services.view.question import Question
-from services.view.stream import BACKLOG, HEARTBEAT, HEARTBEAT_S, Hub, Subscriber, pump
+from services.view.stream import BACKLOG_BYTES, HEARTBEAT, HEARTBEAT_S, Hub, Subscriber
 from tests.unit.view.rig import Client, Rig, filled, report, with_client
 
 RECEIVED = Question("fr.received", "24h", "all", "province")
+
+
+class Screen:
+    """A wire that keeps what was written, one item each time."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+        self.slow = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def waiting(self) -> int:
+        return self.slow
+
+    def take(self) -> list[bytes]:
+        """What came since the last look."""
+        taken, self.writes = self.writes, []
+        return taken
+
+
+def opened(hub: Hub, *questions: Question) -> tuple[Subscriber, Screen]:
+    subscriber, screen = hub.subscribe(questions), Screen()
+    hub.open(subscriber, screen)
+    return subscriber, screen
 
 
 def told(event: bytes | None) -> dict[str, Any]:
@@ -28,17 +56,32 @@ def test_a_stream_begins_with_all_rows_and_goes_on_with_those_that_changed() -> 
     async def run() -> None:
         rig = filled()
         hub = Hub(rig.stage.view, rig.now)
-        subscriber = hub.subscribe([RECEIVED])
-        first = told(subscriber.queue.get_nowait())
+        _, screen = opened(hub, RECEIVED)
+        first = told(*screen.take())
         assert first["kpi"] == "fr.received"
         assert first["window"] == "24h"
         assert first["as_of"] == "2026-03-10T09:30:00+07:00"
         assert len(first["rows"]) == 4
         await hub.tick()
-        assert subscriber.queue.empty()
+        assert not screen.take()
         rig.stage.report(report("e", province_code="87", district_code=None))
         await hub.tick()
-        assert values(subscriber.queue.get_nowait()) == {"87": 1}
+        assert values(*screen.take()) == {"87": 1}
+
+    asyncio.run(run())
+
+
+def test_what_changes_before_an_answer_begins_is_in_its_first_rows() -> None:
+    async def run() -> None:
+        rig = filled()
+        hub = Hub(rig.stage.view, rig.now)
+        subscriber, screen = hub.subscribe([RECEIVED]), Screen()
+        rig.stage.report(report("e", province_code="87", district_code=None))
+        await hub.tick()
+        hub.open(subscriber, screen)
+        assert values(*screen.take())["87"] == 1
+        await hub.tick()
+        assert not screen.take()
 
     asyncio.run(run())
 
@@ -47,11 +90,11 @@ def test_time_alone_changes_rows_too() -> None:
     async def run() -> None:
         rig = filled()
         hub = Hub(rig.stage.view, rig.now)
-        subscriber = hub.subscribe([RECEIVED])
-        subscriber.queue.get_nowait()
+        _, screen = opened(hub, RECEIVED)
+        screen.take()
         rig.clock_ms += 24 * 3_600_000
         await hub.tick()
-        assert values(subscriber.queue.get_nowait()) == {"51": 0, "45": 0}
+        assert values(*screen.take()) == {"51": 0, "45": 0}
 
     asyncio.run(run())
 
@@ -60,11 +103,11 @@ def test_a_row_that_is_no_longer_there_is_said_to_be_empty() -> None:
     async def run() -> None:
         rig = filled()
         hub = Hub(rig.stage.view, rig.now)
-        subscriber = hub.subscribe([Question("fr.received", "24h", "45", "district")])
-        assert values(subscriber.queue.get_nowait())["45.unknown"] == 1
+        _, screen = opened(hub, Question("fr.received", "24h", "45", "district"))
+        assert values(*screen.take())["45.unknown"] == 1
         rig.clock_ms += 24 * 3_600_000
         await hub.tick()
-        (row,) = told(subscriber.queue.get_nowait())["rows"]
+        (row,) = told(*screen.take())["rows"]
         assert (row["by"], row["value"], row["count"]) == ("45.unknown", None, 0)
 
     asyncio.run(run())
@@ -83,13 +126,13 @@ def test_equal_questions_are_computed_once_however_many_ask() -> None:
 
         rig.stage.view.query = counted  # type: ignore[method-assign]  # counts the calls
         hub = Hub(rig.stage.view, rig.now)
-        subscribers = [hub.subscribe([RECEIVED]) for _ in range(100)]
+        clients = [opened(hub, RECEIVED) for _ in range(100)]
         assert asked == 1
         rig.stage.report(report("e"))
         await hub.tick()
         assert asked == 2
-        assert all(s.queue.qsize() == 2 for s in subscribers)
-        for subscriber in subscribers:
+        assert all(len(screen.writes) == 2 for _, screen in clients)
+        for subscriber, _ in clients:
             hub.unsubscribe(subscriber)
         await hub.tick()
         assert asked == 2
@@ -98,22 +141,79 @@ def test_equal_questions_are_computed_once_however_many_ask() -> None:
     asyncio.run(run())
 
 
+def test_what_a_client_asks_in_several_questions_comes_in_one_write() -> None:
+    async def run() -> None:
+        rig = filled()
+        hub = Hub(rig.stage.view, rig.now)
+        _, screen = opened(hub, RECEIVED, Question("fr.received", "1h", "51", None))
+        (first,) = screen.take()
+        assert first.count(b"data: ") == 2
+        rig.stage.report(report("e", reported_at="2026-03-10T09:29:59+07:00"))
+        await hub.tick()
+        (second,) = screen.take()
+        assert second.count(b"data: ") == 2
+
+    asyncio.run(run())
+
+
 def test_a_client_that_does_not_keep_up_is_given_all_rows_anew() -> None:
     async def run() -> None:
         rig = filled()
         hub = Hub(rig.stage.view, rig.now)
-        subscriber = hub.subscribe([RECEIVED])
-        for n in range(BACKLOG + 5):
-            rig.stage.report(report(f"more-{n}"))
+        _, screen = opened(hub, RECEIVED)
+        screen.take()
+        for more, waiting, count in (("a", BACKLOG_BYTES, 1), ("b", BACKLOG_BYTES + 1, 0)):
+            screen.slow = waiting
+            rig.stage.report(report(f"more-{more}"))
             await hub.tick()
-        waiting = [subscriber.queue.get_nowait() for _ in range(subscriber.queue.qsize())]
-        assert len(waiting) < BACKLOG
+            assert len(screen.take()) == count
+        for waiting in (BACKLOG_BYTES, 1):
+            screen.slow = waiting
+            rig.stage.report(report(f"more-{waiting}"))
+            await hub.tick()
+            assert not screen.take()
+        screen.slow = 0
         await hub.tick()
-        waiting += [subscriber.queue.get_nowait() for _ in range(subscriber.queue.qsize())]
-        known: dict[str, Any] = {}
-        for event in waiting:
-            known |= values(event)
-        assert known == {"45": 1, "51": 3 + BACKLOG + 5, "87": 0, "95": 0}
+        assert values(*screen.take()) == {"45": 1, "51": 3 + 4, "87": 0, "95": 0}
+        await hub.tick()
+        assert not screen.take()
+
+    asyncio.run(run())
+
+
+def test_a_stream_whose_client_has_gone_ends() -> None:
+    async def run() -> None:
+        rig = filled()
+        hub = Hub(rig.stage.view, rig.now)
+        subscriber, screen = opened(hub, RECEIVED)
+        screen.take()
+        await hub.tick()
+        assert not subscriber.ended.is_set()
+        screen.closed = True
+        rig.stage.report(report("e"))
+        await hub.tick()
+        assert subscriber.ended.is_set()
+        assert not screen.take()
+
+    asyncio.run(run())
+
+
+def test_a_change_is_told_soon_and_not_at_the_next_regular_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(stream, "TICK_S", 3600.0)
+        rig = filled()
+        hub = Hub(rig.stage.view, rig.now)
+        _, screen = opened(hub, RECEIVED)
+        ticking = asyncio.create_task(hub.run())
+        screen.take()
+        rig.stage.report(report("e"))
+        hub.fed()
+        async with asyncio.timeout(5):
+            while not screen.writes:  # noqa: ASYNC110 (what is waited for tells nobody)
+                await asyncio.sleep(0)
+        ticking.cancel()
 
     asyncio.run(run())
 
@@ -156,41 +256,45 @@ def test_closing_ends_every_stream_at_once() -> None:
     with_client(test)
 
 
-class _Written:
-    """An open answer that keeps what was written."""
+def test_a_client_that_leaves_is_forgotten() -> None:
+    async def test(client: Client, rig: Rig) -> None:
+        ticking = asyncio.create_task(rig.api.hub.run())
+        async with client.get("/api/v1/stream?kpi=fr.open_now") as answer:
+            await answer.content.readuntil(b"\n\n")
+            assert len(rig.api.hub) == 1
+            answer.close()
+        async with asyncio.timeout(5):
+            while len(rig.api.hub):  # noqa: ASYNC110 (as above)
+                await asyncio.sleep(0)
+        ticking.cancel()
 
-    def __init__(self) -> None:
-        self.writes: list[bytes] = []
-
-    async def write(self, data: bytes) -> None:
-        self.writes.append(data)
+    with_client(test)
 
 
-def test_what_waits_is_written_at_once_and_the_end_ends_it() -> None:
-    async def run() -> list[bytes]:
-        subscriber, answer = Subscriber([RECEIVED]), _Written()
-        for event in (b"a", b"b", None):
-            subscriber.queue.put_nowait(event)
-        await pump(subscriber, answer)
-        return answer.writes
+def test_a_proxy_that_speaks_http_1_0_gets_the_events_unframed() -> None:
+    async def test(client: Client, rig: Rig) -> None:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        writer.write(b"GET /api/v1/stream?kpi=fr.open_now HTTP/1.0\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"chunked" not in head.lower()
+        assert await reader.readuntil(b"\n\n") == b"retry: 2000\n\n"
+        assert told(await reader.readuntil(b"\n\n"))["kpi"] == "fr.open_now"
+        writer.close()
 
-    assert asyncio.run(run()) == [b"ab"]
+    with_client(test)
 
 
 def test_a_stream_on_which_nothing_changes_shows_a_sign_of_life() -> None:
     async def run() -> None:
         rig = filled()
         hub = Hub(rig.stage.view, rig.now)
-        subscriber = hub.subscribe([RECEIVED])
-        subscriber.queue.get_nowait()
-        now = asyncio.get_running_loop().time()
-        subscriber.written = now
+        subscriber, screen = opened(hub, RECEIVED)
+        screen.take()
         await hub.tick()
-        assert subscriber.queue.empty()
-        subscriber.written = now - HEARTBEAT_S - 1
+        assert not screen.take()
+        subscriber.written -= HEARTBEAT_S + 1
         await hub.tick()
         await hub.tick()
-        assert subscriber.queue.get_nowait() == HEARTBEAT
-        assert subscriber.queue.empty()
+        assert screen.take() == [HEARTBEAT]
 
     asyncio.run(run())
