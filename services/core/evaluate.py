@@ -5,50 +5,37 @@ belongs to; every measure of a KPI is summed per group, exactly (integers never 
 float that could round them).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from services.core import facts
 from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT, Fact
 from services.core.kpis import Kpi, Measure
 from services.core.panes import Cells, Ints
+from services.core.rows import Label, Row, rows_of
+from services.core.segments import Span
 from services.core.sums import grouped
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
 
-class Row(Struct, frozen=True, gc=False):
-    """One row of an answer (contract section 6)."""
-
-    territory: str
-    by: str | None
-    value: float | int | None
-    numerator: float | int | None
-    denominator: float | int | None
-    count: int | None
-
-
-class Label(NamedTuple):
-    """The identity of a row. A row that is not ``always`` there is left out when empty."""
-
-    territory: str
-    by: str | None
-    always: bool = True
-
-
 class Grouping(NamedTuple):
-    """Labels of the groups and, for cells of a fact, the group of each (-1: in none)."""
+    """Labels of the groups and, for cells of a fact, the group of each (-1: in none).
 
+    ``name`` tells the groups from all others of the same territories.
+    """
+
+    name: Hashable
     labels: list[Label]
     assign: Callable[[Fact, Ints], Ints]
 
 
-Select = Callable[[Fact], Cells]
+#: The cells of what is asked: of a window, or what is true now.
+Of = Callable[[Fact], Span]
 Where = Mapping[str, int]
 
 
@@ -80,10 +67,9 @@ class _Picked(NamedTuple):
     groups: Ints
     chosen: Ints | None
 
-    def sums(self, weights: Ints, size: int) -> list[int]:
+    def sums(self, weights: Ints, size: int) -> Ints:
         """Sums of integer weights per group, exact to 64 bits."""
-        found: list[int] = grouped(self.groups, weights, size, self.chosen).tolist()
-        return found
+        return grouped(self.groups, weights, size, self.chosen)
 
 
 def _pick(
@@ -101,11 +87,15 @@ def _pick(
     return _Picked(cells, groups, None if mask.all() else np.flatnonzero(mask))
 
 
+def _minds_due(kpi: Kpi) -> bool:
+    return kpi.kind == "stock" and not kpi.name.endswith(".open_now")
+
+
 def _due_mask(kpi: Kpi, codes: Ints, as_of: int) -> NDArray[np.bool_] | None:
     """Which open entities a stock KPI speaks of; None for all of them."""
-    name = kpi.name.partition(".")[2]
-    if name == "open_now":
+    if not _minds_due(kpi):
         return None
+    name = kpi.name.partition(".")[2]
     minute = as_of // MINUTE_MS
     due = codes & ((1 << facts.DUE_BITS) - 1) << _DUE_SHIFT[kpi.domain]
     due = (due >> _DUE_SHIFT[kpi.domain]) - 1
@@ -120,39 +110,51 @@ _DUE_SHIFT = {
 }
 
 
-def evaluate(kpi: Kpi, select: Select, grouping: Grouping, where: Where, as_of: int) -> list[Row]:
-    """The rows of a windowed or ``_now`` KPI; ``as_of`` in ms matters to due times only."""
+class _Asked(NamedTuple):
+    """One question: ``places`` are the ranges of deepest rows it is about."""
+
+    of: Of
+    places: Ints
+    grouping: Grouping
+    where: Where
+    as_of: int
+
+    def sums(self, kpi: Kpi, measure: Measure) -> tuple[Ints, Ints]:
+        """Counts and sums of a measure per group; of one that only counts, the counts twice."""
+        fact, size, grouping = measure.fact, len(self.grouping.labels), self.grouping
+        minute = self.as_of // MINUTE_MS if _minds_due(kpi) else None
+
+        def fold(cells: Cells) -> Ints:
+            keep = None if minute is None else _due_mask(kpi, cells.codes, self.as_of)
+            picked = _pick(measure, cells, grouping, self.where, keep)
+            columns = (cells.n, cells.s) if measure.column == "s" else (cells.n,)
+            return np.stack([picked.sums(column, size) for column in columns])
+
+        name = (
+            fact.name, measure.column, measure.where, None if minute is None else kpi.name, minute,
+            tuple(self.where.items()), grouping.name,
+        )  # fmt: skip
+        found = self.of(fact).sums(name, fact.codes_in(self.places), fold, 2 * size)
+        return found[0], found[-1]
+
+
+def evaluate(
+    kpi: Kpi, of: Of, places: Ints, grouping: Grouping, where: Where, as_of: int
+) -> list[Row]:
+    """The rows of a windowed or ``_now`` KPI; ``as_of`` in ms matters to due times only.
+
+    Codes are in order of the territory: of all cells only those at ``places`` are looked at.
+    """
     measure = kpi.numerator
     if measure is None:
         raise ValueError(f"{kpi.name} is not computed from cells")
-    size = len(grouping.labels)
-    cells = select(measure.fact)
-    keep = _due_mask(kpi, cells.codes, as_of) if kpi.kind == "stock" else None
-    picked = _pick(measure, cells, grouping, where, keep)
     if kpi.kind == "quantile":
-        return _quantiles(kpi, picked, grouping)
-    if kpi.denominator is None:
-        counts = picked.sums(cells.n, size)
-        values = counts if measure.column == "n" else picked.sums(cells.s, size)
-        return [
-            Row(label.territory, label.by, value, None, None, count)
-            for label, value, count in zip(grouping.labels, values, counts, strict=True)
-            if label.always or count
-        ]
-    tops = picked.sums(cells.n if measure.column == "n" else cells.s, size)
-    below = kpi.denominator
-    cells = cells if below.fact is measure.fact else select(below.fact)
-    picked = _pick(below, cells, grouping, where, None)
-    counts = picked.sums(cells.n, size)
-    bottoms = counts if below.column == "n" else picked.sums(cells.s, size)
-    rows = []
-    for label, top, bottom, count in zip(grouping.labels, tops, bottoms, counts, strict=True):
-        if not (label.always or count):
-            continue
-        numerator = top if kpi.scale == 1 else top / kpi.scale
-        value = numerator / bottom if bottom else None
-        rows.append(Row(label.territory, label.by, value, numerator, bottom, count))
-    return rows
+        cells = of(measure.fact).select(measure.fact.codes_in(places))
+        return _quantiles(kpi, _pick(measure, cells, grouping, where, None), grouping)
+    asked = _Asked(of, places, grouping, where, as_of)
+    top = asked.sums(kpi, measure)
+    below = (None, None) if kpi.denominator is None else asked.sums(kpi, kpi.denominator)
+    return rows_of(kpi, grouping.labels, *top, *below)
 
 
 def _quantiles(kpi: Kpi, picked: _Picked, grouping: Grouping) -> list[Row]:
@@ -185,72 +187,3 @@ def _quantiles(kpi: Kpi, picked: _Picked, grouping: Grouping) -> list[Row]:
             value = facts.bucket_ms(int(buckets[a + at])) / kpi.scale
         rows.append(Row(label.territory, label.by, value, None, None, count))
     return rows
-
-
-# --- listings -----------------------------------------------------------------------------------
-
-ACTIVE = np.dtype([("base", "<i8"), ("store", "<u8"), ("product", "<u8"), ("empty", "u1")])
-
-
-def evaluate_listings(
-    kpi: Kpi,
-    active: NDArray[np.void],
-    grouping: Grouping,
-    where: Where,
-    communes: list[int],
-    is_commune: NDArray[np.bool_],
-) -> list[Row]:
-    """The rows of a KPI over active listings.
-
-    ``active`` holds one :data:`ACTIVE` record a listing; ``communes`` how many communes the
-    territory of each group has; ``is_commune`` which rows are communes that exist.
-    """
-    fact = facts.ECO_CREATED
-    base = active["base"]
-    groups = grouping.assign(fact, base)
-    mask = groups >= 0
-    for name, value in where.items():
-        mask &= field_of(fact, name, base) == value
-    groups, active = groups[mask], active[mask]
-    size = len(grouping.labels)
-    products = np.bincount(groups, minlength=size).tolist()
-    name = kpi.name
-    if name == "eco.out_of_stock_rate":
-        empty = np.bincount(groups[active["empty"] != 0], minlength=size).tolist()
-        return _shares(grouping, empty, products)
-    if name == "eco.commune_seller_share":
-        rows = territory_of(active["base"])
-        known = is_commune[rows]
-        selling = _distinct(groups[known], rows[known].astype(np.uint64), size)
-        return _shares(grouping, selling, communes)
-    if name == "eco.products":
-        values = products
-    elif name == "eco.stores":
-        values = _distinct(groups, active["store"], size)
-    elif name == "eco.ocop_products":
-        ocop = active["product"] != 0
-        values = _distinct(groups[ocop], active["product"][ocop], size)
-    else:
-        raise ValueError(f"{name} is not computed from listings")
-    return [
-        Row(label.territory, label.by, value, None, None, value)
-        for label, value in zip(grouping.labels, values, strict=True)
-        if label.always or value
-    ]
-
-
-def _distinct(groups: Ints, things: NDArray[np.uint64], size: int) -> list[int]:
-    if groups.size == 0:
-        return [0] * size
-    names, index = np.unique(things, return_inverse=True)
-    pairs = np.unique(groups * names.size + index.reshape(-1))
-    counts: list[int] = np.bincount(pairs // names.size, minlength=size).tolist()
-    return counts
-
-
-def _shares(grouping: Grouping, tops: list[int], bottoms: list[int]) -> list[Row]:
-    return [
-        Row(label.territory, label.by, top / bottom if bottom else None, top, bottom, bottom)
-        for label, top, bottom in zip(grouping.labels, tops, bottoms, strict=True)
-        if label.always or bottom
-    ]

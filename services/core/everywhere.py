@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core import facts, listings
-from services.core.evaluate import Row, _due_mask, field_of, matches, territory_of
+from services.core.evaluate import _due_mask, field_of, matches, territory_of
 from services.core.facts import Fact
 from services.core.kpis import CATALOGUE, Kpi, Measure
 from services.core.merge import View
 from services.core.panes import Cells, Ints
+from services.core.rows import Row
 from services.core.sums import grouped
 from services.core.territory import LEVELS
 from services.core.windows import bounds

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.core.evaluate import Grouping, Label, Row, evaluate_listings, field_of, territory_of
+from services.core.active import evaluate_listings
+from services.core.evaluate import Grouping, field_of, territory_of
 from services.core.facts import ECO_CREATED, Fact
 from services.core.kpis import Kpi
 from services.core.merge import View
 from services.core.panes import Ints
+from services.core.rows import Label, Row
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Provinces:
         return view.query(kpi.name, now=now, by=dimension)[1] + evaluate_listings(
             kpi,
             view._active_listings(),
-            Grouping(labels, assign),
+            Grouping(dimension, labels, assign),
             {},
             communes,
             view._is_commune,

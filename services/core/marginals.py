@@ -2,33 +2,30 @@
 
 A page that shows every KPI everywhere (``/metrics``) asks some five thousand questions. Asked one
 by one, each goes through the cells of its window again; here one pass over the cells of a fact
-gives the sums of all its measures at all places, and a window is the sum of its segments
-(services.core.tables). The big run of a segment, which rarely changes, is summed once; only the
-small runs behind it are summed at every call. Pure; equal to ``View.query``.
+gives the sums of all its measures at all places, and a window is the sum of its segments, whose
+sums move with their changes (services.core.segments). Pure; equal to ``View.query``.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core import facts, listings
-from services.core.evaluate import Row, _due_mask, field_of, matches, territory_of
+from services.core.active import Active
+from services.core.evaluate import _due_mask, field_of, matches, territory_of
 from services.core.facts import FACTS, Fact
 from services.core.kpis import CATALOGUE, WINDOWS, Kpi, Measure
 from services.core.merge import View
-from services.core.panes import NO_CELLS, Block, Cells, Ints, gather
-from services.core.rows import rows_of
+from services.core.panes import Cells, Ints
+from services.core.rows import Label, Row, rows_of
+from services.core.segments import Span
 from services.core.sums import grouped
-from services.core.tables import Span
 from services.core.windows import bounds
 
 _BUCKETS = 1 << facts.BUCKET_BITS
-#: Base runs smaller than this are not worth remembering.
-_REMEMBER = 1024
 
 
 class _Key(NamedTuple):
@@ -55,12 +52,40 @@ class _Sums(NamedTuple):
     by: dict[str, tuple[Ints, Ints]]
 
 
-class _Known(NamedTuple):
-    """The sums of a base run (told by its array), for due times as of a minute."""
+class _Together(NamedTuple):
+    """The measures of a fact that are summed in one pass: all, or one with its histograms.
 
-    codes: Ints
-    minute: int
-    sums: _Sums
+    Their sums lie one behind the other in one array; ``shapes`` are those of the counts of each,
+    without dimension (None) and by each, and whether sums follow on them.
+    """
+
+    fact: Fact
+    keys: tuple[_Key, ...]
+    shapes: tuple[tuple[dict[str | None, tuple[int, ...]], bool], ...]
+
+    @property
+    def numbers(self) -> int:
+        return sum(
+            math.prod(shape) * (1 + summed)
+            for shapes, summed in self.shapes
+            for shape in shapes.values()
+        )
+
+    def split(self, flat: Ints) -> Iterator[tuple[_Key, _Sums]]:
+        """The sums of each measure, as parts of their common array."""
+        at = 0
+        for key, (shapes, summed) in zip(self.keys, self.shapes, strict=True):
+            found: dict[str | None, tuple[Ints, Ints]] = {}
+            for dimension, shape in shapes.items():
+                size = math.prod(shape)
+                n = s = flat[at : at + size].reshape(shape)
+                at += size
+                if summed:
+                    s = flat[at : at + size].reshape(shape)
+                    at += size
+                found[dimension] = n, s
+            n, s = found.pop(None)
+            yield key, _Sums(n, s, {str(name): both for name, both in found.items()})
 
 
 class Marginals:
@@ -83,15 +108,17 @@ class Marginals:
         self._provinces = [rows[i] for i in provinces]
         self._first = np.array([of_place.index(p) for p in provinces])
         self._province_of = np.array([provinces.index(p) for p in of_place])[self._place_of]
-        self._known: dict[tuple[_Key, int], _Known] = {}
+        self._together = {name: self._layouts(FACTS[name], keys) for name, keys in KEYS.items()}
+        #: The windows of a topic at one moment (None: what is true now), by kind and whether now.
+        self._spans: dict[tuple[str, bool], dict[str | None, Span]] = {}
         self._done: dict[tuple[_Key, str | None], _Sums] = {}
         self._of_provinces = listings.Provinces.of(view)
         self._listing: dict[tuple[str, str | None], list[Row]] = {}
-        self._listed: NDArray[np.void] | None = None
+        self._listed: Active | None = None
 
     def forget(self) -> None:
-        """Drop the sums made since; to be called whenever the view may have changed. Those of
-        base runs stay."""
+        """Begin a new moment; to be called whenever the view may have changed."""
+        self._spans.clear()
         self._done.clear()
 
     def rows(self, kpi: Kpi, window: str | None, dimension: str | None, now: int) -> list[Row]:
@@ -123,7 +150,7 @@ class Marginals:
 
         return rows_of(
             kpi,
-            [(code, None, known) for code, known in codes],
+            [Label(code, None, known) for code, known in codes],
             levels(top.n),
             levels(top.s),
             None if bottom is None else levels(bottom.n),
@@ -135,8 +162,8 @@ class Marginals:
     ) -> list[Row]:
         values = FACTS[kpi.numerator.fact.name].fields[dimension].values if kpi.numerator else ()
         known = [i for i, row in enumerate(self._provinces) if row.known]
-        labels: list[tuple[str, str | None, bool]] = [("all", value, True) for value in values]
-        labels += [(self._provinces[i].code, value, True) for i in known for value in values]
+        labels = [Label("all", value) for value in values]
+        labels += [Label(self._provinces[i].code, value) for i in known for value in values]
 
         def levels(x: Ints) -> Ints:
             x = x[:, : len(values)]
@@ -187,83 +214,59 @@ class Marginals:
         return self._done[_Key.of(kpi, measure), window]
 
     def _prepare(self, kpi: Kpi, measure: Measure, window: str | None, at: int) -> Iterator[None]:
-        """Sum every measure of a fact, over all windows or over what is true now."""
+        """Sum every measure of a fact over a window, or over what is true now."""
         key, fact = _Key.of(kpi, measure), measure.fact
         if (key, window) in self._done:
             return
-        kind = fact.topic.kind
-        spans: dict[str | None, Span]
-        if key.stock is not None:
-            spans = {None: self._view._stock(kind)}
-        else:
-            windows = self._view._windows(kind, [bounds(name, at) for name in WINDOWS], at)
-            spans = dict(zip(WINDOWS, windows, strict=True))
-        blocks = {id(block): block.copy() for span in spans.values() for block in span.segments}
-        order = {name: [id(block) for block in span.segments] for name, span in spans.items()}
+        stock = key.stock is not None
+        span = self._moment(fact.topic.kind, at, stock=stock)[window]
         yield
-        minute = 0 if key.stock is None else at // 60_000
-        keys = [each for each in KEYS[fact.name] if (each.stock is None) == (key.stock is None)]
-        sums: dict[tuple[_Key, int], _Sums | None] = {}
-        known: dict[tuple[_Key, int], _Known] = {}
-        for number, block in blocks.items():
-            for each, found in self._of_block(fact, keys, block, minute, known):
-                sums[each, number] = found
-                yield
-        histograms = [each for each in keys if each.buckets]
-        for name, numbers in order.items():
-            if histograms:
-                # They are large: they are made of a window at once.
-                cells = Span([blocks[number] for number in numbers]).select(fact.codes)
-                whole = _Pass(self, fact, cells, minute)
-                for each in histograms:
-                    self._done[each, name] = whole.sums(each)
-                    yield
-            for each in keys:
-                if not each.buckets:
-                    self._done[each, name] = self._together(
-                        fact, each, [sums[each, number] for number in numbers], minute
-                    )
-            yield
-        self._known = {k: v for k, v in self._known.items() if k[0] not in keys} | known
+        minute = at // 60_000 if stock else 0
+        together = next(each for each in self._together[fact.name] if key in each.keys)
 
-    def _of_block(
-        self,
-        fact: Fact,
-        keys: Iterable[_Key],
-        block: Block,
-        minute: int,
-        known: dict[tuple[_Key, int], _Known],
-    ) -> Iterator[tuple[_Key, _Sums | None]]:
-        """The sums of a block that stays as it is, None for none; those of its base go to
-        ``known``."""
-        base, *rest = block.runs or [NO_CELLS]
-        pass_base = _Pass(self, fact, gather(base.within(fact.codes)), minute)
-        small = gather(part for run in rest for part in run.within(fact.codes))
-        pass_rest = _Pass(self, fact, small, minute)
-        for key in keys:
-            if key.buckets:
-                continue
-            found: _Sums | None = None
-            if pass_base.size:
-                name = (key, id(base.codes))
-                before = self._known.get(name)
-                if before is not None and before.codes is base.codes and before.minute == minute:
-                    known[name] = before
-                    found = before.sums
-                else:
-                    found = pass_base.sums(key)
-                    if base.codes.size >= _REMEMBER:
-                        known[name] = _Known(base.codes, minute, found)
-            if pass_rest.size:
-                more = pass_rest.sums(key)
-                found = more if found is None else _added(found, more)
-            yield key, found
+        def fold(cells: Cells) -> Ints:
+            one = _Pass(self, fact, cells, minute)
+            return np.concatenate([x for each in together.keys for x in one.flat(each)])
 
-    def _together(self, fact: Fact, key: _Key, parts: Sequence[_Sums | None], minute: int) -> _Sums:
-        there = [part for part in parts if part is not None]
-        if not there:
-            return _Pass(self, fact, NO_CELLS, minute).sums(key)
-        return reduce(_added, there)
+        name = ("everywhere", together.keys, minute)
+        flat = span.sums(name, fact.codes, fold, together.numbers)
+        for each, sums in together.split(flat):
+            self._done[each, window] = sums
+        yield
+
+    def _moment(self, kind: str, at: int, *, stock: bool) -> dict[str | None, Span]:
+        """All windows of a topic as they are when the first of them is asked for."""
+        found = self._spans.get((kind, stock))
+        if found is None:
+            if stock:
+                found = {None: Span([each.snapshot() for each in self._view._stock(kind).segments])}
+            else:
+                windows = [bounds(name, at) for name in WINDOWS]
+                spans = dict(zip(WINDOWS, self._view._windows(kind, windows, at), strict=True))
+                segments = {id(each): each for span in spans.values() for each in span.segments}
+                copies = {number: each.snapshot() for number, each in segments.items()}
+                found = {
+                    name: Span([copies[id(each)] for each in span.segments])
+                    for name, span in spans.items()
+                }
+            self._spans[kind, stock] = found
+        return found
+
+    def _layouts(self, fact: Fact, keys: Sequence[_Key]) -> list[_Together]:
+        plain = [key for key in keys if not key.buckets]
+        groups = [plain, *([key] for key in keys if key.buckets)]
+        return [
+            _Together(fact, tuple(group), tuple(self._shapes(fact, key) for key in group))
+            for group in groups
+            if group
+        ]
+
+    def _shapes(self, fact: Fact, key: _Key) -> tuple[dict[str | None, tuple[int, ...]], bool]:
+        more = (_BUCKETS,) if key.buckets else ()
+        shapes: dict[str | None, tuple[int, ...]] = {None: (len(self._places), *more)}
+        for name in DIMENSIONS[fact.name]:
+            shapes[name] = (len(self._provinces), 1 << fact.fields[name].bits, *more)
+        return shapes, key.column == "s"
 
 
 class _Pass:
@@ -271,9 +274,7 @@ class _Pass:
 
     def __init__(self, of: Marginals, fact: Fact, cells: Cells, minute: int) -> None:
         self._fact, self._cells, self._minute = fact, cells, minute
-        self._places, self._provinces = len(of._places), len(of._provinces)
         self._of = of
-        self.size = cells.codes.size
         self._groups: dict[str | None, Ints] = {}
 
     def _group(self, dimension: str | None) -> Ints:
@@ -289,36 +290,24 @@ class _Pass:
             self._groups[dimension] = found
         return found
 
-    def sums(self, key: _Key) -> _Sums:
+    def flat(self, key: _Key) -> Iterator[Ints]:
+        """The sums of a measure in the order of its shapes (see :class:`_Together`)."""
         fact, codes = self._fact, self._cells.codes
         mask: NDArray[np.bool_] | None = None
         if key.stock is not None:
             mask = _due_mask(CATALOGUE[key.stock], codes, self._minute * 60_000)
         for keep in matches(fact, key.where, codes):
             mask = keep if mask is None else mask & keep
-        n, s = self._cells.n, self._cells.s
         picked = None if mask is None else np.flatnonzero(mask)
         buckets = field_of(fact, "bucket", codes) if key.buckets else None
-        need_s = key.column == "s"
-
-        def total(groups: Ints, *shape: int) -> tuple[Ints, Ints]:
+        shapes, summed = self._of._shapes(fact, key)
+        for dimension, shape in shapes.items():
+            groups, size = self._group(dimension), math.prod(shape)
             if buckets is not None:
                 groups = groups * _BUCKETS + buckets
-                shape = (*shape, _BUCKETS)
-            size = math.prod(shape)
-            counts = grouped(groups, n, size, picked).reshape(shape)
-            return counts, grouped(groups, s, size, picked).reshape(shape) if need_s else counts
-
-        by = {
-            name: total(self._group(name), self._provinces, 1 << fact.fields[name].bits)
-            for name in DIMENSIONS[fact.name]
-        }
-        return _Sums(*total(self._group(None), self._places), by)
-
-
-def _added(a: _Sums, b: _Sums) -> _Sums:
-    by = {name: (a.by[name][0] + b.by[name][0], a.by[name][1] + b.by[name][1]) for name in a.by}
-    return _Sums(a.n + b.n, a.s + b.s, by)
+            yield grouped(groups, self._cells.n, size, picked)
+            if summed:
+                yield grouped(groups, self._cells.s, size, picked)
 
 
 def _keys() -> dict[str, list[_Key]]:

@@ -9,34 +9,24 @@ question costs the cells of its window, not the events since.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas import catalog
 from services.core import head, ring, speed
-from services.core.evaluate import (
-    ACTIVE,
-    Label,
-    Row,
-    evaluate,
-    evaluate_listings,
-)
-from services.core.facts import Fact
+from services.core.active import Active, evaluate_listings
+from services.core.evaluate import evaluate
 from services.core.grouping import grouping_of
 from services.core.head import Head
 from services.core.kpis import CATALOGUE, Kpi
-from services.core.panes import (
-    SLOTS,
-    STOCK_LEVEL,
-    Cells,
-    cover,
-)
+from services.core.panes import SLOTS, STOCK_LEVEL, Cells, cover
 from services.core.questions import QueryError, Question, ask
 from services.core.record import Clock
+from services.core.rows import Label, Row
 from services.core.samples import Samples
+from services.core.segments import Span
 from services.core.selection import ALL, Selection
 from services.core.serieses import Indicators
 from services.core.state import catalogue_digest, view_part
-from services.core.tables import Span, Tables
+from services.core.tables import Tables
 from services.core.territory import Territories
 from services.core.windows import bounds
 
@@ -88,7 +78,7 @@ class View:
         }
         self._topics = {topic.kind: topic for topic in catalog.SOURCES}
         self._tables = {topic.kind: Tables() for topic in catalog.SOURCES}
-        self._active: NDArray[np.void] | None = None
+        self._active: Active | None = None
         self._indicators = Indicators(territories)
         self._samples = Samples()
         self._is_commune = np.array(
@@ -239,13 +229,9 @@ class View:
             def found(kind: str) -> Span:
                 return self._window(kind, start, end, clock)
 
-        # Codes are in order of the territory: of all cells only those of the place are looked at.
         places = self.territories.ranges(question.row)
 
-        def select(fact: Fact) -> Cells:
-            return found(fact.topic.kind).select(fact.codes_in(places))
-
-        return evaluate(kpi, select, grouping, where, at)
+        return evaluate(kpi, lambda fact: found(fact.topic.kind), places, grouping, where, at)
 
     def _window(self, kind: str, start: int, end: int, clock: int) -> Span:
         return self._windows(kind, [(start, end)], clock)[0]
@@ -278,14 +264,14 @@ class View:
     def _stock(self, kind: str) -> Span:
         return self._tables[kind].stocks(lambda: self._runs(kind, STOCK_LEVEL, 0, SLOTS))
 
-    def _active_listings(self) -> NDArray[np.void]:
+    def _active_listings(self) -> Active:
         if self._active is None:
             packed = b"".join(
                 b"".join(replica.listings.values())
                 for (kind, _), replica in self._replicas.items()
                 if kind == catalog.LISTING.kind
             )
-            self._active = np.frombuffer(packed, dtype=ACTIVE)
+            self._active = Active(packed)
         return self._active
 
     def _communes_of(self, label: Label) -> int:

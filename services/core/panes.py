@@ -124,10 +124,6 @@ class Block:
             self._merged = True
         return self.runs[0]
 
-    def parts(self, bounds: Ints) -> Iterator[Cells]:
-        """The cells of some ranges of codes (see :meth:`Cells.within`), run by run."""
-        return (part for run in self.runs for part in run.within(bounds))
-
 
 class Delta(NamedTuple):
     """A change: cells with the 10-second pane of each (``STOCK`` for what is true now)."""

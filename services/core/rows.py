@@ -1,27 +1,45 @@
-"""The rows of a KPI from sums that were made for many places at once."""
+"""The rows of an answer: sums, rates, means and quantiles from what was counted and summed."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from services.core import facts
-from services.core.evaluate import Row
 from services.core.kpis import Kpi
 from services.core.sums import Ints
 
 
+class Row(Struct, frozen=True, gc=False):
+    """One row of an answer (contract section 6)."""
+
+    territory: str
+    by: str | None
+    value: float | int | None
+    numerator: float | int | None
+    denominator: float | int | None
+    count: int | None
+
+
+class Label(NamedTuple):
+    """The identity of a row. A row that is not ``always`` there is left out when empty."""
+
+    territory: str
+    by: str | None
+    always: bool = True
+
+
 def rows_of(
     kpi: Kpi,
-    labels: Sequence[tuple[str, str | None, bool]],
+    labels: Sequence[Label],
     top_n: Ints,
     top_s: Ints,
     bottom_n: Ints | None,
     bottom_s: Ints | None,
 ) -> list[Row]:
-    """As ``evaluate`` makes them, of sums (or histograms) in the order of ``labels``.
-
-    A label is territory, dimension value and whether its row is always there; one that is not is
-    left out when empty. ``bottom`` is that of the denominator, None where the KPI has none.
+    """Rows of sums (of a quantile KPI: histograms in place of the counts) in the order of
+    ``labels``. ``bottom`` is that of the denominator, None where the KPI has none.
     """
     if kpi.kind == "quantile":
         return _quantile_rows(kpi, labels, top_n)
@@ -46,9 +64,7 @@ def rows_of(
     return rows
 
 
-def _quantile_rows(
-    kpi: Kpi, labels: Sequence[tuple[str, str | None, bool]], histograms: Ints
-) -> list[Row]:
+def _quantile_rows(kpi: Kpi, labels: Sequence[Label], histograms: Ints) -> list[Row]:
     ranks = histograms.cumsum(axis=1)
     counts = ranks[:, -1]
     wanted = -(-round((kpi.quantile or 0) * 100) * counts // 100)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from struct import Struct as Layout
 
 from services.core import series
-from services.core.evaluate import Row
 from services.core.questions import QueryError, Question
+from services.core.rows import Row
 from services.core.series import LONG_KEPT_MS, SHORT_KEPT_MS, Period
 from services.core.territory import Territories
 from services.core.windows import bounds

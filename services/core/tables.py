@@ -13,12 +13,12 @@ sorted once.
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from services.core.contributions import PANE_MS, STOCK
-from services.core.panes import Block, Cells, Delta, Ints, gather, merge
+from services.core.panes import Cells, Delta, Ints, merge
+from services.core.segments import Segment, Span
 
 #: Windows that are kept, of one topic: the nine that end now, and some of those before them.
 KEPT = 24
@@ -30,27 +30,17 @@ NOTED_CELLS = 200_000
 Runs = Callable[[int, int], list[Cells] | None]
 
 
-class Span(NamedTuple):
-    """The cells of a window: its segments. They are as they were until somebody asks again."""
-
-    segments: Sequence[Block]
-
-    def select(self, bounds: Ints) -> Cells:
-        """The cells of some ranges of codes (see ``Cells.within``); a code may appear twice."""
-        return gather(part for block in self.segments for part in block.parts(bounds))
-
-
 class Tables:
     """The segments and the stocks of one topic, over all its partitions."""
 
     def __init__(self) -> None:
         self._cuts: list[int] = []
         #: The segment from each cut to the next.
-        self._segments: list[Block] = []
+        self._segments: list[Segment] = []
         self._windows: OrderedDict[tuple[int, int], None] = OrderedDict()
         #: Counts the changes of the cuts.
         self._shape = 0
-        self._stocks: Block | None = None
+        self._stocks: Segment | None = None
         self._noted: list[Delta] = []
         self._cells = 0
 
@@ -110,7 +100,7 @@ class Tables:
         """The cells of what is true now; ``runs`` gives them from the panes."""
         self._settle()
         if self._stocks is None:
-            self._stocks = Block(merge(runs()))
+            self._stocks = Segment(merge(runs()))
         return Span([self._stocks])
 
     # --- segments -------------------------------------------------------------------------------
@@ -152,7 +142,7 @@ class Tables:
         part, rest = merge(found), self._segments[number]
         if part.codes.size:
             rest.add(Cells(part.codes, -part.n, -part.s))
-        self._segments.insert(number + (last == end), Block(part))
+        self._segments.insert(number + (last == end), Segment(part))
         self._cuts.insert(number + 1, at)
 
     def _join(self) -> None:
@@ -192,17 +182,17 @@ class Tables:
                 _add(segment, places == place, *columns)
 
 
-def _block(runs: Runs, start: int, end: int) -> Block:
+def _block(runs: Runs, start: int, end: int) -> Segment:
     found = runs(start, end)
     if found is None:
         raise LookupError(start, end)
-    return Block(merge(found))
+    return Segment(merge(found))
 
 
-def _add(block: Block, mask: Ints, codes: Ints, n: Ints, s: Ints) -> None:
+def _add(segment: Segment, mask: Ints, codes: Ints, n: Ints, s: Ints) -> None:
     if mask.any():
-        block.add(merge([Cells(codes[mask], n[mask], s[mask])]))
+        segment.add(merge([Cells(codes[mask], n[mask], s[mask])]))
 
 
-def _size(block: Block) -> int:
-    return sum(run.codes.size for run in block.runs)
+def _size(segment: Segment) -> int:
+    return segment.size

@@ -3,9 +3,9 @@
 import math
 
 from grafana.metrics import exposed, windows
-from services.core.evaluate import Row
 from services.core.marginals import Marginals
 from services.core.merge import View
+from services.core.rows import Row
 from services.runtime.http_view import HttpView
 
 _SAME = 1e-12

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from grafana.metrics import exposed, has_base, label_of, windows
 from schemas.catalog import SOURCES
-from services.core.evaluate import Row
 from services.core.head import OUTCOMES
 from services.core.kpis import Kpi
 from services.core.marginals import Marginals
 from services.core.merge import View
+from services.core.rows import Row
 from services.core.territory import Territories
 
 #: Metric name, labels as Prometheus writes them, value.

@@ -12,9 +12,9 @@ from typing import Any
 
 from schemas import catalog
 from schemas.codec import partition_of
-from services.core.evaluate import Row
 from services.core.merge import View
 from services.core.record import ARRIVAL_HEADER, SourceRecord
+from services.core.rows import Row
 from services.core.state import DeadLetter, PartitionState
 from services.core.territory import Territories
 from services.oracle.raw import RawRecord

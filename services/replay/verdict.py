@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 from urllib.request import urlopen
 
 import services.runtime
-from services.core.evaluate import Row
 from services.core.merge import QueryError, View
+from services.core.rows import Row
 from services.oracle.comparison import differences
 from services.oracle.oracle import Oracle, Places
 from services.oracle.raw import SOURCE_TOPICS, RawRecord

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.core.evaluate import Row
 from services.core.merge import QueryError
+from services.core.rows import Row
 
 
 def _text(ms: int) -> str:

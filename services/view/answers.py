@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from services.core.evaluate import Row
 from services.core.indicators import by_name
 from services.core.kpis import Kpi
+from services.core.rows import Row
 from services.core.territory import Territories
 from services.view import instants
 from services.view.question import Question, dimension_values, has_window

@@ -12,8 +12,8 @@ import orjson
 from aiohttp import web
 from multidict import MultiDict
 
-from services.core.evaluate import Row
 from services.core.kpis import CATALOGUE, Kpi
+from services.core.rows import Row
 from services.core.territory import Territories
 from services.view import answers, csv_out, instants, question, wire
 from services.view.metrics import MetricsPage

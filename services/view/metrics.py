@@ -15,11 +15,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 
 from schemas.catalog import SOURCES
-from services.core.evaluate import Row
 from services.core.head import OTHER_SOURCES
 from services.core.kpis import CATALOGUE, Kpi
 from services.core.marginals import Marginals
 from services.core.merge import View
+from services.core.rows import Row
 from services.core.selection import ALL, Selection
 from services.core.territory import Territories
 from services.view.overview import Overview, add_counts, totals

@@ -7,12 +7,12 @@ nothing else on this interface promises that. The audit rests on it.
 from collections.abc import Sequence
 
 from schemas.catalog import SOURCES
-from services.core.evaluate import Row
 from services.core.everywhere import Everywhere
 from services.core.head import OUTCOMES
 from services.core.kpis import CATALOGUE, Kpi
 from services.core.merge import View
 from services.core.questions import QueryError
+from services.core.rows import Row
 from services.view import instants
 from services.view.question import NOW
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from services.core.evaluate import Row
 from services.core.head import Head
+from services.core.rows import Row
 from services.core.selection import Selection
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from services.core import tables
 from services.core.contributions import PANE_MS, STOCK
-from services.core.panes import Cells, Delta
-from services.core.tables import Runs, Span, Tables
+from services.core.panes import Cells, Delta, Ints
+from services.core.segments import Span
+from services.core.tables import Runs, Tables
 
 Row = tuple[int, int, int, int]
 
@@ -53,6 +54,20 @@ def cells(span: Span) -> dict[int, tuple[int, int]]:
     return totals([(0, *row) for row in zip(*columns, strict=True)])
 
 
+def summed(span: Span) -> list[int]:
+    """The sum of all counts and that of all sums, as whoever goes on asking gets them."""
+    found: list[int] = span.sums("all", np.array([0, 1 << 62]), both, 2).tolist()
+    return found
+
+
+def both(cells: Cells) -> Ints:
+    return np.array([cells.n.sum(), cells.s.sum()])
+
+
+def sums(rows: list[Row]) -> list[int]:
+    return [sum(row[2] for row in rows), sum(row[3] for row in rows)]
+
+
 CELL = st.tuples(
     st.sampled_from([STOCK, 0, 1, 2, 3, 4]), st.integers(0, 5), st.integers(-2, 2),
     st.integers(-9, 9),
@@ -80,10 +95,12 @@ def test_a_kept_window_is_the_one_made_anew(steps: list[object], noted: int) -> 
                 if start >= oldest * PANE_MS:
                     found = kept.window(start, end, kept_from(rows, oldest * PANE_MS))
                     assert cells(found) == totals(inside(rows, start, end))
+                    assert summed(found) == sums(inside(rows, start, end))
                     assert kept.knows(start, end)
             elif step == "stocks":
                 true = now(rows)
                 assert cells(kept.stocks(partial(each, true))) == totals(true)
+                assert summed(kept.stocks(partial(each, true))) == sums(true)
             elif step == "expire":
                 oldest = min(oldest + 1, 3)
             else:
@@ -155,7 +172,6 @@ def test_a_change_is_in_one_segment_of_all_windows() -> None:
         kept.window((6 - length) * PANE_MS, 7 * PANE_MS, nothing)
     kept.note(delta([(6, 1, 1, 1), (6, 2, 1, 1)]))
     spans = [kept.window((6 - length) * PANE_MS, 7 * PANE_MS, nothing) for length in range(1, 6)]
-    blocks = {id(block): block for span in spans for block in span.segments}
-    full = [block for block in blocks.values() if block.compact().codes.size]
-    assert len(full) == 1
+    segments = {id(segment): segment for span in spans for segment in span.segments}
+    assert sum(segment.size > 0 for segment in segments.values()) == 1
     assert all(cells(span) == {1: (1, 1), 2: (1, 1)} for span in spans)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.core.evaluate import Row
 from services.core.record import Clock
+from services.core.rows import Row
 from services.core.state import PartitionState
 from services.replay import (
     MemorySystem,
