@@ -39,15 +39,19 @@ cdef extern from "_rows.h":
 cdef enum:
     LEVELS = 4
     SLOTS = 256
+    MOST_PARTS = 16
 
 cdef int64_t PANE_MS = _PANE_MS, STOCK = _STOCK
 cdef uint64_t SPREAD = <uint64_t>int(panes._SPREAD)
 cdef int64_t SIZE[LEVELS]
 cdef int64_t OFFSET[LEVELS]
+cdef int64_t PARTS[LEVELS]
 if len(panes.LEVELS) != LEVELS or panes.SLOTS != SLOTS or panes.STOCK_LEVEL != LEVELS:
     raise ImportError("the panes changed")
 for _number, _level in enumerate(panes.LEVELS):
-    SIZE[_number], OFFSET[_number] = _level.size, _level.offset
+    SIZE[_number], OFFSET[_number], PARTS[_number] = _level.size, _level.offset, _level.parts
+    if not 0 < _level.parts <= MOST_PARTS or _level.parts & _level.parts - 1:
+        raise ImportError("the parts of panes changed")
 
 
 cdef struct Slot:
@@ -131,17 +135,19 @@ cdef class CompiledPanes:
         cdef const int64_t[::1] n = delta.n
         cdef const int64_t[::1] s = delta.s
         cdef Py_ssize_t i
-        cdef int level
-        cdef int64_t index, ms
+        cdef int level, part
+        cdef int64_t index, ms, spread
         cdef int64_t oldest[LEVELS]
-        cdef Pane *last[LEVELS]
+        cdef Pane *last[LEVELS][MOST_PARTS]
         cdef Pane *pane
         for level in range(LEVELS):
             oldest[level] = panes._oldest(panes.LEVELS[level], clock)
-            last[level] = NULL
+            for part in range(MOST_PARTS):
+                last[level][part] = NULL
         for i in range(at.shape[0]):
+            spread = <int64_t>(<uint64_t>codes[i] * SPREAD >> 56)
             if at[i] == STOCK:
-                pane = self.pane(LEVELS, <int64_t>(<uint64_t>codes[i] * SPREAD >> 56))
+                pane = self.pane(LEVELS, spread)
                 if not pane_add(pane, codes[i], n[i], s[i]):
                     raise MemoryError
                 continue
@@ -150,9 +156,11 @@ cdef class CompiledPanes:
                 index = (ms + OFFSET[level]) / SIZE[level]
                 if index < oldest[level]:
                     continue
-                pane = last[level]
+                part = <int>(spread & (PARTS[level] - 1))
+                index = index * PARTS[level] + part
+                pane = last[level][part]
                 if pane == NULL or pane.index != index:
-                    pane = last[level] = self.pane(level, index)
+                    pane = last[level][part] = self.pane(level, index)
                 if not pane_add(pane, codes[i], n[i], s[i]):
                     raise MemoryError
         self.settle()
@@ -169,7 +177,7 @@ cdef class CompiledPanes:
             return
         self.expired_at = tick
         for level in range(LEVELS):
-            oldest[level] = panes._oldest(panes.LEVELS[level], clock)
+            oldest[level] = panes._oldest(panes.LEVELS[level], clock) * PARTS[level]
         for slot in range(SLOTS):
             of = &self.slots[slot]
             kept = 0
@@ -188,6 +196,8 @@ cdef class CompiledPanes:
         cdef int64_t index
         cdef size_t i, total = 0, at_row = 0
         cdef Pane *pane
+        cdef int64_t parts = PARTS[level] if level < LEVELS else 1
+        first, end = first * parts, end * parts
         for index in range(first, end):
             pane = panes_find(&self.table, level, index)
             if pane != NULL:

@@ -24,20 +24,23 @@ MINUTE_MS = 60_000
 class Level(NamedTuple):
     """A pane length: panes of ``size`` ms start at multiples of it, shifted back by ``offset``.
 
-    ``promised`` ms back from the clock a boundary may lie; ``kept`` is how long panes stay.
+    ``promised`` ms back from the clock a boundary may lie; ``kept`` is how long panes stay. The
+    cells of a pane are in ``parts`` (a power of two) by their codes, each in a slot of its own: a
+    flush carries a slot, and one with a day of a busy province in it would hold everybody up.
     """
 
     size: int
     offset: int
     promised: int
     kept: int
+    parts: int
 
 
 LEVELS = (
-    Level(PANE_MS, 0, 3 * HOUR_MS, 3 * HOUR_MS + 2 * MINUTE_MS),
-    Level(MINUTE_MS, 0, 27 * HOUR_MS, 28 * HOUR_MS + MINUTE_MS),
-    Level(HOUR_MS, 0, 40 * DAY_MS, 41 * DAY_MS + HOUR_MS),
-    Level(DAY_MS, OFFSET_MS, 400 * DAY_MS, 401 * DAY_MS),
+    Level(PANE_MS, 0, 3 * HOUR_MS, 3 * HOUR_MS + 2 * MINUTE_MS, 1),
+    Level(MINUTE_MS, 0, 27 * HOUR_MS, 28 * HOUR_MS + MINUTE_MS, 8),
+    Level(HOUR_MS, 0, 40 * DAY_MS, 41 * DAY_MS + HOUR_MS, 16),
+    Level(DAY_MS, OFFSET_MS, 400 * DAY_MS, 401 * DAY_MS, 16),
 )
 #: The level of what is true now: no panes, spread over the slots by code.
 STOCK_LEVEL = len(LEVELS)
@@ -63,7 +66,8 @@ class Cells(NamedTuple):
                 yield Cells(self.codes[a:b], self.n[a:b], self.s[a:b])
 
 
-#: A pane as the ring carries it: level, index, and the three columns as little-endian int64.
+#: A part of a pane as the ring carries it: level, index times parts plus the part, and the three
+#: columns as little-endian int64.
 Packed = tuple[int, int, bytes, bytes, bytes]
 
 _EMPTY = np.empty(0, dtype=np.int64)
@@ -139,8 +143,13 @@ def _sorted(codes: Ints, n: Ints, s: Ints) -> Cells:
     return Cells(codes[order], n[order], s[order])
 
 
+def _spread(codes: Ints) -> Ints:
+    """A number below 256 for each code, evenly."""
+    return (codes.astype(np.uint64) * _SPREAD >> np.uint64(56)).astype(np.int64)
+
+
 def slot_of(level: int, index: int) -> int:
-    """The slot of the ring that carries a block's slice."""
+    """The slot of the ring that carries a block (of the index that :data:`Packed` has)."""
     return (index + 61 * level) % SLOTS
 
 
@@ -182,7 +191,8 @@ class PaneStore:
         """The cells of the panes [first, end) of a level, in no order, as sorted runs or one
         unsorted. A pane's index is its start plus the level's offset, divided by its size."""
         out: list[Cells] = []
-        for index in range(first, end):
+        parts = 1 if level == STOCK_LEVEL else LEVELS[level].parts
+        for index in range(first * parts, end * parts):
             block = self._slots[slot_of(level, index)].get((level, index))
             if block is not None:
                 out += block.runs
@@ -196,8 +206,7 @@ class PaneStore:
         now = panes == STOCK
         if now.any():
             codes = delta.codes[now]
-            slots = (codes.astype(np.uint64) * _SPREAD >> np.uint64(56)).astype(np.int64)
-            for index, run in by_pane(slots, codes, delta.n[now], delta.s[now]):
+            for index, run in by_pane(_spread(codes), codes, delta.n[now], delta.s[now]):
                 self._add(STOCK_LEVEL, index, run)
             keep = ~now
             delta = Delta(panes[keep], delta.codes[keep], delta.n[keep], delta.s[keep])
@@ -205,12 +214,12 @@ class PaneStore:
         for number, level in enumerate(LEVELS):
             indices = (panes * PANE_MS + level.offset) // level.size
             oldest = _oldest(level, clock)
+            codes, n, s = delta.codes, delta.n, delta.s
             if panes.size and indices.min() < oldest:
                 keep = indices >= oldest
-                parts = by_pane(indices[keep], delta.codes[keep], delta.n[keep], delta.s[keep])
-            else:
-                parts = by_pane(indices, delta.codes, delta.n, delta.s)
-            for index, run in parts:
+                indices, codes, n, s = indices[keep], codes[keep], n[keep], s[keep]
+            blocks = indices * level.parts + _spread(codes) % level.parts
+            for index, run in by_pane(blocks, codes, n, s):
                 self._add(number, index, run)
 
     def _add(self, level: int, index: int, run: Cells) -> None:
@@ -227,7 +236,7 @@ class PaneStore:
         if tick == self._expired_at:
             return
         self._expired_at = tick
-        oldest = [_oldest(level, clock) for level in LEVELS]
+        oldest = [_oldest(level, clock) * level.parts for level in LEVELS]
         for blocks in self._slots:
             gone = [k for k in blocks if k[0] < STOCK_LEVEL and k[1] < oldest[k[0]]]
             for key in gone:

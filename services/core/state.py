@@ -12,7 +12,7 @@ from schemas import catalog
 from services.core import facts, head, ring, speed
 from services.core.entity import view_part
 from services.core.fold import DeadLetter, Fold
-from services.core.panes import SLOTS
+from services.core.panes import LEVELS, SLOTS
 from services.core.record import Clock
 from services.core.selection import ALL, Selection
 from services.core.territory import Territories
@@ -23,13 +23,12 @@ class CatalogueChanged(Exception):
 
 
 def catalogue_digest(territories: Territories, selection: Selection = ALL) -> str:
-    """Changes when packed cells would mean something else: then the state is refolded."""
-    text = repr(
-        [
-            (f.number, f.name, [(x.name, x.shift, x.bits, x.values) for x in f.fields.values()])
-            for f in facts.FACTS.values()
-        ]
-    )
+    """Changes when packed cells or panes would mean something else: then the state is refolded."""
+    layouts = [
+        (f.number, f.name, [(x.name, x.shift, x.bits, x.values) for x in f.fields.values()])
+        for f in facts.FACTS.values()
+    ]
+    text = repr((layouts, [tuple(level) for level in LEVELS]))
     if not selection.whole:
         text += repr(selection.kpis)
     return hashlib.sha256(f"1|{text}|{territories.digest}".encode()).hexdigest()[:16]
