@@ -1,7 +1,6 @@
 """``ioc kpi``: one worker process, from the settings to the exit code."""
 
 import asyncio
-import gc
 import os
 import threading
 from logging import getLogger
@@ -138,8 +137,8 @@ def main() -> None:
     telemetry.serve_metrics(config.metrics_port)
     # "Timer commit woke up too late": a fold held the loop for a few milliseconds, which is meant.
     getLogger("mode.timers").setLevel("ERROR")
-    # A batch is thousands of short-lived objects without cycles; the state itself is not tracked.
-    gc.set_threshold(200_000, 20, 100)
+    # Entities are tuples of plain values, which the collector lets go when it first sees them.
+    memory.short_looks(10_000)
 
     async def body(stop: asyncio.Event) -> None:
         await serve(config, stop)

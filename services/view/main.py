@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import logging
 import time
 from collections.abc import Collection
@@ -15,7 +14,7 @@ from aiohttp import web
 from schemas.catalog import KPI_PARTIAL, SOURCES
 from services.core.merge import View
 from services.core.selection import ALL, Selection
-from services.runtime import service, settings, telemetry
+from services.runtime import memory, service, settings, telemetry
 from services.runtime.reference import load_territories
 from services.runtime.settings import Settings
 from services.view.api import Api
@@ -72,9 +71,7 @@ def main(host: str | None, port: int | None, grafana_url: str | None) -> None:
     if config.log_level != "DEBUG":
         # Without a broker it says so several times a second; we say it once, in our words.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # A page for /metrics is some 100,000 short-lived objects without cycles; looking for cycles in
-    # all that is kept would stop everybody for a third of a second, every few pages.
-    gc.set_threshold(50_000, 20, 100)
+    memory.short_looks(20_000)
     address = (host or config.view_host, port or config.view_port)
     raise SystemExit(service.run(partial(serve, config, address, grafana_url)))
 

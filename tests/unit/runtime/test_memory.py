@@ -1,6 +1,7 @@
 """Free memory goes back, where that can be had."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -43,3 +44,15 @@ def test_glibc_has_it() -> None:
     trim = memory._malloc_trim()
     if trim is not None:
         assert trim(0) in (0, 1)
+
+
+def test_what_is_there_is_not_looked_at_again() -> None:
+    before = gc.get_threshold()
+    try:
+        memory.short_looks(5_000)
+        assert gc.get_threshold()[0] == 5_000
+        assert gc.get_freeze_count() > 0
+        assert len(gc.get_objects(generation=2)) < gc.get_freeze_count()
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
