@@ -23,12 +23,11 @@ def _null(x: float) -> float | None:
 class _Series:
     """One series: what does not change with the period, and its periods packed."""
 
-    __slots__ = ("about", "latest", "of_commune", "partition", "periods", "texts")
+    __slots__ = ("about", "latest", "partition", "periods", "texts")
 
-    def __init__(self, about: Period, partition: int, of_commune: bool) -> None:
+    def __init__(self, about: Period, partition: int) -> None:
         self.about = about
         self.partition = partition
-        self.of_commune = of_commune
         self.periods: dict[int, bytes] = {}
         self.texts: dict[int, str] = {}
         self.latest: tuple[int, int] | None = None
@@ -101,11 +100,14 @@ class Indicators:
     def __init__(self, territories: Territories) -> None:
         self._territories = territories
         self._series: dict[str, _Series] = {}
+        #: The keys of those that are not of a commune: few of many.
+        self._wide: set[str] = set()
         self._by_name: dict[tuple[str, str], dict[str, None]] = {}
 
     def clear(self, partition: int) -> None:
         """Forget the series of one source partition."""
         self._series = {k: s for k, s in self._series.items() if s.partition != partition}
+        self._wide &= self._series.keys()
         self._by_name = {}
         for key, s in self._series.items():
             self._by_name.setdefault((s.about.indicator, s.about.territory), {})[key] = None
@@ -116,8 +118,9 @@ class Indicators:
         known = self._series.get(period.series)
         if known is None:
             row = self._territories.row(period.territory)
-            of_commune = row is not None and row.level == "commune"
-            known = self._series[period.series] = _Series(period, partition, of_commune)
+            known = self._series[period.series] = _Series(period, partition)
+            if row is None or row.level != "commune":
+                self._wide.add(period.series)
             name = (period.indicator, period.territory)
             self._by_name.setdefault(name, {})[period.series] = None
         known.put(period)
@@ -138,7 +141,7 @@ class Indicators:
     def latest(self, clock: int, *, communes: bool = True) -> list[dict[str, object]]:
         """One entry a series, by key; without ``communes`` only those of larger territories."""
         out: list[dict[str, object]] = []
-        for key in sorted(k for k, s in self._series.items() if communes or not s.of_commune):
+        for key in sorted(self._series if communes else self._wide):
             s = self._series[key]
             reading = s.at(clock)
             if reading is None:

@@ -44,7 +44,7 @@ def short_looks(young: int) -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(young, 20, 100)
+    gc.set_threshold(young, 5, 100)
 
 
 @contextmanager
