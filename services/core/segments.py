@@ -129,9 +129,10 @@ class Span(NamedTuple):
     def sums(self, name: Hashable, bounds: Ints, fold: Fold, numbers: int) -> Ints:
         """As :meth:`Segment.sums`, of all segments; ``numbers`` is the size of what fold makes."""
         keeping = [segment for segment in self.segments if segment.keeps(numbers)]
-        if len(keeping) < len(self.segments) or not keeping:
-            others = (each for each in self.segments if not each.keeps(numbers))
-            found = fold(gather(part for each in others for part in each.parts(bounds)))
+        others = (each for each in self.segments if not each.keeps(numbers))
+        rest = gather(part for each in others for part in each.parts(bounds))
+        if rest.codes.size or not keeping:
+            found = fold(rest)
         else:
             found = keeping.pop().sums(name, bounds, fold)
         for segment in keeping:
