@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 #: What waits in memory, fetched and not yet taken.
 QUEUED_KBYTES = 16_384
+QUEUE_BACKOFF_MS = 20
 FETCH_BYTES = 4 * 1024 * 1024
 ANSWER_S = 10.0
 #: Records handed over at once, and the pause between two looks when there are none.
@@ -60,6 +61,9 @@ class RingLog:
                 "isolation.level": "read_uncommitted",
                 "fetch.message.max.bytes": FETCH_BYTES,
                 "queued.max.messages.kbytes": QUEUED_KBYTES,
+                # A full queue is asked for again as soon as it can have been emptied, not in a
+                # second, as the library would.
+                "fetch.queue.backoff.ms": QUEUE_BACKOFF_MS,
                 "socket.timeout.ms": int(ANSWER_S * 1000),
                 # Whether the broker answers is told by those who look for the ends of the logs.
                 "log_level": 0,
