@@ -24,11 +24,7 @@ LOOK_S = 0.02
 
 
 class LogLostError(Exception):
-    """The position in a partition is beyond its log: it lost records, or was made anew."""
-
-    def __init__(self, partition: int, detail: str) -> None:
-        super().__init__(detail)
-        self.partition = partition
+    """A position is beyond its log: the log lost records, or was made anew."""
 
 
 @contextmanager
@@ -128,7 +124,7 @@ class RingLog:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._positions[partition] = message.offset()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise LogLostError(partition, error.str())
+                raise LogLostError(f"partition {partition}: {error.str()}")
             else:
                 raise OSError(error.str())
         return found

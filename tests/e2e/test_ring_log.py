@@ -112,9 +112,8 @@ def test_a_paused_partition_gives_nothing_until_it_is_resumed(broker: EmbeddedKa
 def test_an_offset_that_the_log_has_not_is_told_and_not_replaced(broker: EmbeddedKafka) -> None:
     async def scene(ring: RingLog) -> None:
         ring.read_from(0, COUNT * 10)
-        with pytest.raises(LogLostError) as lost:
+        with pytest.raises(LogLostError, match="partition 0"):
             await ring.some(20)
-        assert lost.value.partition == 0
         ring.read_from(0, 0)
         assert (await take(ring, COUNT))[0].offset() == 0
 

@@ -146,7 +146,7 @@ def test_a_record_nobody_can_read_is_tried_a_few_times_and_then_waits(
 def test_a_log_made_anew_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     sink = Sink()
     ring = Ring({0: [b"a"]})
-    ring.raises = [LogLostError(0, "out of range")]
+    ring.raises = [LogLostError("partition 0: out of range")]
     read(ring, sink, monkeypatch)
     assert sink.resets == [0, 0]
     assert sink.held == {0: [b"a"]}
