@@ -111,9 +111,9 @@ class Everywhere:
         if kpi.kind == "stock":
             cells = self._view._stock(fact.topic.kind).select(fact.codes)
         else:
-            start, end = bounds(window or "", at)
-            block = self._view._window(fact.topic.kind, start, end, clock)
-            cells = block.select(fact.codes)
+            windows = [bounds(window or "", at)]
+            (span,) = self._view._windows(fact.topic.kind, windows, clock)
+            cells = span.select(fact.codes)
         mask = _due_mask(CATALOGUE[kpi.name], cells.codes, at) if kpi.kind == "stock" else None
         for keep in matches(fact, measure.where, cells.codes):
             mask = keep if mask is None else mask & keep

@@ -206,7 +206,10 @@ class View:
             raise QueryError("as_of", "expected at most 15 minutes after the clock")
         return at, self._rows(question, at, clock)
 
-    def _rows(self, question: Question, at: int, clock: int) -> list[Row]:
+    def _rows(
+        self, question: Question, at: int, clock: int, past: dict[str, Tables] | None = None
+    ) -> list[Row]:
+        """``past``: where windows are kept, if not with those of everybody."""
         kpi = question.kpi
         if kpi.kind == "indicator":
             return self._indicators.rows(question, at, clock)
@@ -227,16 +230,19 @@ class View:
             start, end = bounds(question.window, at)
 
             def found(kind: str) -> Span:
-                return self._window(kind, start, end, clock)
+                return self._windows(kind, [(start, end)], clock, past)[0]
 
         places = self.territories.ranges(question.row)
 
         return evaluate(kpi, lambda fact: found(fact.topic.kind), places, grouping, where, at)
 
-    def _window(self, kind: str, start: int, end: int, clock: int) -> Span:
-        return self._windows(kind, [(start, end)], clock)[0]
-
-    def _windows(self, kind: str, keys: Sequence[tuple[int, int]], clock: int) -> list[Span]:
+    def _windows(
+        self,
+        kind: str,
+        keys: Sequence[tuple[int, int]],
+        clock: int,
+        past: dict[str, Tables] | None = None,
+    ) -> list[Span]:
         """The windows [start, end) ms at one moment. Raises QueryError."""
 
         def runs(first: int, last: int) -> list[Cells] | None:
@@ -245,7 +251,7 @@ class View:
                 return None
             return [run for level, *span in panes for run in self._runs(kind, level, *span)]
 
-        tables = self._tables[kind]
+        tables = (self._tables if past is None else past)[kind]
         for key in keys:
             if not tables.knows(*key) and cover(*key, clock) is None:
                 raise QueryError(
@@ -306,8 +312,10 @@ class View:
             if start < clock - STOCK_LOOKBACK_MS:
                 raise QueryError("from", "stock KPIs reach back 27 hours")
             return [(at, self._sampled(question, at, clock)) for at in steps]
+        # Windows of its own, which share what overlaps and put none out that others watch.
+        past = {kind: Tables() for kind in self._tables}
         try:
-            return [(at, self._rows(question, at, clock)) for at in steps]
+            return [(at, self._rows(question, at, clock, past)) for at in steps]
         except QueryError as error:
             if error.parameter == "as_of":
                 raise QueryError(
