@@ -45,6 +45,8 @@ LEVELS = (
 #: The level of what is true now: no panes, spread over the slots by code.
 STOCK_LEVEL = len(LEVELS)
 SLOTS = 256
+#: A flush touches hundreds of panes with a few cells each; none is read before it is compacted.
+_LOOSE = 8
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -88,26 +90,36 @@ def gather(runs: Iterable[Cells]) -> Cells:
 
 
 class Block:
-    """The cells of one pane (or of one window): runs, each at least twice as long as the next.
+    """The cells of one pane (or of one window): runs, each at least twice as long as the next
+    (but for the loose ones at the end).
 
     So a cell is merged as often as the number of runs, which is the logarithm of their sizes, and
     the first run, nearly all of the block, stays the same for long.
     """
 
-    __slots__ = ("_merged", "runs")
+    __slots__ = ("_loose", "_merged", "runs")
 
     def __init__(self, run: Cells | None = None) -> None:
         self.runs: list[Cells] = [] if run is None else [run]
         #: There is one run, with one cell for each code.
         self._merged = False
+        #: Runs at the end that are not yet in order of length.
+        self._loose = 0
 
-    def add(self, run: Cells) -> None:
-        """Add a run in order of its codes, of which one may stand in it twice."""
+    def add(self, run: Cells, loose: int = 1) -> None:
+        """Add a run in order of its codes, of which one may stand in it twice.
+
+        So many ``loose`` runs gather before they are merged: more is quicker, where nobody reads.
+        """
         runs = self.runs
         runs.append(run)
         self._merged = False
-        first = len(runs) - 1
-        size = run.codes.size
+        self._loose += 1
+        if self._loose < loose:
+            return
+        first = len(runs) - self._loose
+        self._loose = 0
+        size = sum(each.codes.size for each in runs[first:])
         while first and runs[first - 1].codes.size < 2 * size:
             first -= 1
             size += runs[first].codes.size
@@ -119,13 +131,14 @@ class Block:
         """Another block of the same cells; what is added to the one is not in the other."""
         other = Block()
         other.runs, other._merged = self.runs.copy(), self._merged
+        other._loose = self._loose
         return other
 
     def compact(self) -> Cells:
         """Merge all runs into one and return it."""
         if not self._merged:
             self.runs = [merge(self.runs)]
-            self._merged = True
+            self._merged, self._loose = True, 0
         return self.runs[0]
 
 
@@ -228,7 +241,7 @@ class PaneStore:
         if block is None:
             blocks[level, index] = Block(run)
         else:
-            block.add(run)
+            block.add(run, _LOOSE)
 
     def expire(self, clock: int) -> None:
         """Drop the panes that are no longer kept at ``clock`` (ms); cheap to call often."""

@@ -1,5 +1,7 @@
 """Panes and windows: boundaries, covers and the additive store."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,11 +94,19 @@ def test_a_cover_tiles_the_interval_without_gap_or_overlap(
 triples = st.tuples(st.integers(0, 6), st.integers(-3, 3), st.integers(-9, 9))
 
 
-@given(st.lists(st.lists(triples, max_size=6), max_size=90))
-def test_blocks_sum_whatever_the_order_of_merging(runs: list[list[tuple[int, int, int]]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.lists(triples, max_size=6), st.integers(1, 8), st.booleans()), max_size=90
+    )
+)
+def test_blocks_sum_whatever_the_order_of_merging(
+    runs: list[tuple[list[tuple[int, int, int]], int, bool]],
+) -> None:
     block, expected = Block(), dict[int, list[int]]()
-    for run in runs:
-        block.add(cells(*run))
+    for run, loose, compacted in runs:
+        block.add(cells(*run), loose)
+        if compacted:
+            block.compact()
         for code, n, s in run:
             total = expected.setdefault(code, [0, 0])
             total[0] += n
@@ -106,6 +116,16 @@ def test_blocks_sum_whatever_the_order_of_merging(runs: list[list[tuple[int, int
         c: t for c, t in expected.items() if any(t)
     }
     assert (np.diff(merged.codes) > 0).all()
+
+
+@given(st.lists(st.integers(1, 60), max_size=90), st.integers(1, 8))
+def test_a_block_has_few_runs(sizes: list[int], loose: int) -> None:
+    block = Block()
+    for serial, size in enumerate(sizes):
+        codes = range(1000 * serial, 1000 * serial + size)
+        block.add(cells(*((code, 1, 1) for code in codes)), loose)
+    settled = [run.codes.size for run in block.runs[: len(block.runs) - len(sizes) % loose]]
+    assert all(a >= 2 * b for a, b in pairwise(settled))
 
 
 def test_cells_that_come_to_nothing_are_left_out() -> None:
