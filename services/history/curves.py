@@ -31,7 +31,8 @@ from services.core.contributions import (
 from services.core.facts import TERRITORY_MASK, TERRITORY_SHIFT
 from services.core.kpis import CATALOGUE, Kpi, Measure
 from services.core.territory import Territories
-from services.simulation import cases, market, reports
+from services.simulation import cases, reports
+from services.simulation.market_day import MarketDay
 from services.simulation.stream import LOOK_BACK_DAYS, Batch, Kind, Simulation
 
 Ints = NDArray[np.int64]
@@ -346,7 +347,7 @@ def _contributions(batch: Batch, end: int, territories: Territories) -> list[Con
     past = (times >= 0) & (times < end)
     last = times.shape[1] - 1 - np.argmax(past[:, ::-1], axis=1)
     topic = BY_NAME[batch.topic]
-    skip = len(batch.revisions) if isinstance(batch, market.MarketDay) else 0
+    skip = len(batch.revisions) if isinstance(batch, MarketDay) else 0
     for i in np.flatnonzero(past.any(axis=1)).tolist():
         if i < skip:
             continue
@@ -355,7 +356,7 @@ def _contributions(batch: Batch, end: int, territories: Territories) -> list[Con
             topic, key.encode(), orjson.dumps(event), 0, 1, end + DAY_MS, check_partition=False
         )
         out += _of(found, territories)
-    if isinstance(batch, market.MarketDay):
+    if isinstance(batch, MarketDay):
         for i, revision in enumerate(batch.revisions):
             if revision.active and (revision.week or revision.ordinal):
                 continue

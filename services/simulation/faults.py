@@ -1,28 +1,26 @@
 """The delivery faults of domain rule 7.5: what goes wrong between a desk and the log. Pure.
 
 ``Faults`` holds a rate per fault; ``strike`` decides which records of a day are struck and when
-they then arrive; ``spoil`` turns a good event into the bytes that a broken producer would send.
+they then arrive; what then becomes of their bytes is in :mod:`services.simulation.spoiling`.
 Each fault draws from a generator of its own, so switching one off moves no other.
 
 A corrupt record (future, malformed, schema) is followed by the right one within half an hour, as a
 source does that notices its error: no entity stays behind for ever because of a fault.
 """
 
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from services.core.calendar import DAY_MS, HOUR_MS, MINUTE_MS, UTC_OFFSET_MS, day_start
-from services.simulation.instants import iso
 from services.simulation.scenarios import Scenario
 from services.simulation.seeds import fraction, generator, whole
+from services.simulation.spoiling import Mutation
 
 Ints = NDArray[np.int64]
 Event = dict[str, Any]
@@ -62,10 +60,16 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "huge": "a record of 10 MB, which the broker refuses",
     }
 )
-SOUND, CONFLICT, FUTURE, MALFORMED, SCHEMA, TERRITORY, COORDINATES, TEXT, HUGE, LOCKED = range(10)
-_IN_PLACE = (("territory", TERRITORY), ("coordinates", COORDINATES), ("text", TEXT))
-_CORRUPT = (("future", FUTURE), ("malformed", MALFORMED), ("schema", SCHEMA))
-HUGE_BYTES = 10_000_000
+_IN_PLACE = (
+    ("territory", Mutation.TERRITORY),
+    ("coordinates", Mutation.COORDINATES),
+    ("text", Mutation.TEXT),
+)
+_CORRUPT = (
+    ("future", Mutation.FUTURE),
+    ("malformed", Mutation.MALFORMED),
+    ("schema", Mutation.SCHEMA),
+)
 _SILENCE_MS = 30 * MINUTE_MS
 
 
@@ -167,7 +171,7 @@ class Delivery:
             later = _drained(at, hit, outage.start, outage.end)
             columns = [(later, records.entity, records.slot, records.mutation)]
             if outage.garbage:
-                bad = np.full(int(hit.sum()), LOCKED, dtype=np.uint8)
+                bad = np.full(int(hit.sum()), Mutation.LOCKED, dtype=np.uint8)
                 columns.append((at[hit], records.entity[hit], records.slot[hit], bad))
             records = _sorted(columns)
         return records
@@ -221,7 +225,10 @@ class Delivery:
             columns.append((at[hit], entity[hit], slot[hit], bad))
             at = at + np.where(hit, (1000 + extra * 1_799_000).astype(np.int64), 0)
         columns[0] = (at, entity, slot, mutation)
-        for name, code, within in (("duplicate", -1, 300_000), ("conflict", CONFLICT, 60_000)):
+        for name, code, within in (
+            ("duplicate", -1, 300_000),
+            ("conflict", int(Mutation.CONFLICT), 60_000),
+        ):
             hit = struck(name)
             again = (
                 at[hit]
@@ -232,7 +239,7 @@ class Delivery:
             columns.append((again, entity[hit], slot[hit], kind))
         hit = struck("huge")
         if hit.any():
-            huge = np.full(int(hit.sum()), HUGE, dtype=np.uint8)
+            huge = np.full(int(hit.sum()), Mutation.HUGE, dtype=np.uint8)
             columns.append((at[hit], entity[hit], slot[hit], huge))
         columns.extend(self._duplicate_storm(at, entity, slot, mutation, rng("duplicate-storm")))
         records = _sorted(columns)
@@ -273,130 +280,3 @@ def _sorted(columns: Sequence[tuple[Any, ...]]) -> Records:
     mutation = np.concatenate([c[3] for c in columns]).astype(np.uint8)
     order = np.lexsort((mutation, slot, entity, at))
     return Records(at[order], entity[order], slot[order], mutation[order])
-
-
-# --- what a spoiled record looks like -----------------------------------------------------------
-
-_OTHER_VALUE: Mapping[str, Callable[[Event], None]] = MappingProxyType(
-    {
-        "ioc.field_report.v1": lambda d: d.__setitem__(
-            "priority", "normal" if d["priority"] == "complex" else "complex"
-        ),
-        "ioc.admin_case.v1": lambda d: d.__setitem__("fee_due", d["fee_due"] + 1000),
-        "ioc.listing.v1": lambda d: d.__setitem__("stock", d["stock"] + 7),
-        "ioc.order.v1": lambda d: d.__setitem__("quantity", d["quantity"] + 1),
-        "ioc.indicator.v1": lambda d: d.__setitem__("source_system", "other"),
-    }
-)
-_REQUIRED: Mapping[str, str] = MappingProxyType(
-    {
-        "ioc.field_report.v1": "category",
-        "ioc.admin_case.v1": "procedure_field",
-        "ioc.listing.v1": "price_vnd",
-        "ioc.order.v1": "value_vnd",
-        "ioc.indicator.v1": "unit",
-    }
-)
-_ENUM: Mapping[str, str] = MappingProxyType(
-    {
-        "ioc.field_report.v1": "status",
-        "ioc.admin_case.v1": "status",
-        "ioc.listing.v1": "platform",
-        "ioc.order.v1": "payment",
-        "ioc.indicator.v1": "kind",
-    }
-)
-_NUMBER: Mapping[str, str] = MappingProxyType(
-    {
-        "ioc.field_report.v1": "lat",
-        "ioc.admin_case.v1": "fee_due",
-        "ioc.listing.v1": "price_vnd",
-        "ioc.order.v1": "value_vnd",
-        "ioc.indicator.v1": "value",
-    }
-)
-
-
-def _break_schema(event: Event, salt: int) -> None:
-    data, kind = event["data"], event["type"]
-    match salt % 5:
-        case 0:
-            del data[_REQUIRED[kind]]
-        case 1:
-            data["revision"] = str(data["revision"])
-        case 2:
-            data[_ENUM[kind]] = "khác"
-        case 3:
-            data[_NUMBER[kind]] = "8.090"
-        case _:
-            data[_NUMBER[kind]] = "89,66"
-
-
-def _break_territory(event: Event, salt: int) -> None:
-    data = event["data"]
-    if event["type"] == "ioc.indicator.v1":
-        data["territory"] = f"0{data['territory']}"
-        return
-    match salt % 3:
-        case 0:
-            data["commune_code"] = "00000"
-        case 1:
-            data["district_code"] = "999"
-        case _:
-            data["commune_code"] = "20002"
-
-
-def _odd_text(event: Event, salt: int) -> None:
-    data = event["data"]
-    text = "Đường ngập 🌊🚧, đề nghị xử lý sớm 🙏. " + str(data.get("description") or "")
-    text = unicodedata.normalize("NFD", text)
-    if salt % 2:
-        text = (text * (4000 // len(text) + 1))[:4000]
-    field_name = {
-        "ioc.field_report.v1": "description",
-        "ioc.listing.v1": "product_name",
-    }.get(event["type"], "note")
-    data[field_name] = text
-
-
-def _malformed(value: bytes, salt: int) -> bytes:
-    match salt % 4:
-        case 0:
-            return value[: len(value) * 2 // 3]
-        case 1:
-            return b""
-        case 2:
-            return b'{"specversion":"1.0","id":"\xff\xfe\xc3("}'
-        case _:
-            return b"<html>502 Bad Gateway</html>"
-
-
-def spoil(event: Event, mutation: int, salt: int, time: int) -> bytes:
-    """The bytes of an event of an instant (ms) struck by a fault. Changes ``event``: pass a fresh
-    one.
-    """
-    match mutation:
-        case 1:  # CONFLICT
-            _OTHER_VALUE[event["type"]](event["data"])
-        case 2:  # FUTURE
-            event["time"] = iso(time + (7 * HOUR_MS if salt % 2 else DAY_MS))
-        case 3:  # MALFORMED
-            return _malformed(orjson.dumps(event), salt)
-        case 4:  # SCHEMA
-            _break_schema(event, salt)
-        case 5:  # TERRITORY
-            _break_territory(event, salt)
-        case 6 if event["type"] == "ioc.field_report.v1":  # COORDINATES
-            data = event["data"]
-            swapped = (data["lon"], data["lat"])
-            data["lat"], data["lon"] = swapped if salt % 2 else (0.0, 0.0)
-        case 7:  # TEXT
-            _odd_text(event, salt)
-        case 8:  # HUGE: random digits, which no compression makes small
-            noise = generator(salt, "huge").bytes(HUGE_BYTES // 2).hex()
-            event["data"]["description"] = noise
-        case 9:  # LOCKED: as if encrypted, which is no UTF-8
-            return b"\xff\xfeLOCKED" + generator(salt, "locked").bytes(600)
-        case _:
-            pass
-    return orjson.dumps(event)

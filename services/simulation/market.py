@@ -11,21 +11,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas import v1
 from services.core.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, day_start, local_day
 from services.simulation.goods import DEFAULT_NAMES, DEFAULT_SCALE, FORMS, NAMES, SCALES, Scale
-from services.simulation.instants import iso, yymmdd
+from services.simulation.market_day import PER_WEEK, Draw, MarketDay, Place, Revision, Store
 from services.simulation.provinces import Province
 from services.simulation.scenarios import Sale
 from services.simulation.seeds import fraction, gamma_noise, generator, whole
 from services.simulation.shapes import ORDER_HOURS, Weights, order_factor
 
-SOURCE = "/ioc/sim/listing"
 PLATFORMS: tuple[str, ...] = get_args(v1.Platform)
 GROUPS: tuple[str, ...] = get_args(v1.ProductGroup)
 #: An order is completed or cancelled within this many days.
@@ -33,56 +31,8 @@ LONGEST_LIFE_DAYS = 10
 _STOCKING_DAYS = 7
 _COMPLETED, _CASHLESS = 0.93, 0.46
 _SOLD_OUT_WEEK = 0.03
-#: Revisions of a listing: 1,000 per week of its life, the last of a week is kept for its end.
-_PER_WEEK = 1000
 #: Orders of a day's sales are numbered from here, those of the shelves below.
 _FIRST_OF_SALE = 50_000
-
-
-class Store(NamedTuple):
-    """A seller on one platform and where it is."""
-
-    store_id: str
-    kind: str
-    district: str
-    commune: str | None
-
-
-class Place(NamedTuple):
-    """One place on a platform: the store and product that are there, and its rhythm."""
-
-    number: int
-    platform: str
-    store: Store
-    product: int
-    #: Life of each of its listings in ms, and the instant the life of one of them began.
-    life: int
-    phase: int
-    stocking: int
-
-
-class Draw(NamedTuple):
-    """One customer's wish: instant, place, pieces, what becomes of the order and when."""
-
-    number: int
-    at: int
-    place: int
-    quantity: int
-    completes: bool
-    ends: int
-    payment: str
-
-
-class Revision(NamedTuple):
-    """One state of a listing: the instant it came to be and what differs from its birth."""
-
-    at: int
-    place: int
-    born: int
-    week: int
-    ordinal: int
-    stock: int
-    active: bool
 
 
 @dataclass(frozen=True)
@@ -117,7 +67,8 @@ class Market:
     def places(self) -> tuple[Place, ...]:
         return _places(self)
 
-    def _product(self, number: int) -> dict[str, Any]:
+    def product(self, number: int) -> dict[str, Any]:
+        """What an event says of a product, but for its price."""
         names = NAMES.get(self.province.code, DEFAULT_NAMES)
         name, group, unit = names[number % len(names)]
         form = FORMS[number // len(names) % len(FORMS)]
@@ -133,7 +84,8 @@ class Market:
             "unit": unit,
         }
 
-    def _price(self, product: int, born: int, week: int) -> int:
+    def price(self, product: int, born: int, week: int) -> int:
+        """What a piece of a listing costs in a week of its life, in VND."""
         rng = generator(self.seed, "price", self.province.code, product)
         base = 95_000 * float(np.exp(rng.normal(0.0, 0.65)))
         drift = 1 + 0.12 * (fraction(self.seed, "drift", product, born, week // 3) - 0.5)
@@ -150,7 +102,7 @@ class Market:
         return place.phase + (at - place.phase) // place.life * place.life
 
     @staticmethod
-    def _week(place: Place, born: int, at: int) -> tuple[int, int]:
+    def week(place: Place, born: int, at: int) -> tuple[int, int]:
         """How often a listing has been stocked up again by an instant, and when last."""
         first = local_day(born) + 1
         first += (place.stocking - first) % _STOCKING_DAYS
@@ -175,13 +127,13 @@ class Market:
     ) -> Iterator[tuple[Draw, Revision]]:
         """The wishes that become orders in the week of stock that ``until`` falls in."""
         born = self._born(place, until)
-        week, stocked_at = self._week(place, born, until)
+        week, stocked_at = self.week(place, born, until)
         stock = self._stocked(place.number, born, week)
         ordinal = 0
         for wish in wishes:
             if wish.at < stocked_at or wish.at < born or wish.at > until:
                 continue
-            if wish.quantity > stock or ordinal >= _PER_WEEK - 3:
+            if wish.quantity > stock or ordinal >= PER_WEEK - 3:
                 continue
             stock -= wish.quantity
             ordinal += 1
@@ -190,7 +142,7 @@ class Market:
     def state(self, place: Place, wishes: list[Draw], at: int) -> Revision:
         """The latest state of a place's listing at an instant."""
         born = self._born(place, at)
-        week, stocked_at = self._week(place, born, at)
+        week, stocked_at = self.week(place, born, at)
         latest = Revision(
             stocked_at, place.number, born, week, 0, self._stocked(place.number, born, week), True
         )
@@ -200,7 +152,7 @@ class Market:
 
     # --- one day -----------------------------------------------------------------------------
 
-    def day(self, day: int) -> "MarketDay":
+    def day(self, day: int) -> MarketDay:
         """Everything that begins on a local day: revisions of listings, and orders."""
         start, end = day_start(day), day_start(day + 1)
         recent = self._recent(day)
@@ -211,12 +163,12 @@ class Market:
             born = self._born(place, end - 1)
             if born >= start:
                 before = self.state(place, wishes, born - 1)
-                revisions.append(before._replace(at=born, ordinal=_PER_WEEK - 2, active=False))
+                revisions.append(before._replace(at=born, ordinal=PER_WEEK - 2, active=False))
                 stock = self._stocked(place.number, born, 0)
                 revisions.append(Revision(born, place.number, born, 0, 0, stock, True))
             if day % _STOCKING_DAYS == place.stocking and self._born(place, start) < start:
                 was = self._born(place, start)
-                week, _ = self._week(place, was, start)
+                week, _ = self.week(place, was, start)
                 stock = self._stocked(place.number, was, week)
                 revisions.append(Revision(start, place.number, was, week, 0, stock, True))
             ends = [end - 1] if born < start else [born - 1, end - 1]
@@ -229,7 +181,7 @@ class Market:
         orders.sort(key=lambda o: o[0].number)
         return MarketDay(self, day, tuple(revisions), tuple(orders))
 
-    def sold_off(self, day: int, sales: Sequence[Sale]) -> "MarketDay":
+    def sold_off(self, day: int, sales: Sequence[Sale]) -> MarketDay:
         """The orders that sales add on a local day: of lots set aside, so that no shelf is emptier.
 
         They come by themselves: a sale that begins in the middle of a day that has been sent in
@@ -252,7 +204,7 @@ class Market:
             ]
         return MarketDay(self, day, (), tuple(orders))
 
-    def opening(self, at: int) -> "MarketDay":
+    def opening(self, at: int) -> MarketDay:
         """The latest state of every active listing at an instant, as one batch."""
         recent = self._recent(local_day(at))
         states = tuple(self.state(p, recent.get(p.number, []), at - 1) for p in self.places())
@@ -332,122 +284,3 @@ def _wishes(
         Draw(i, when, where, pieces, done, end, payments[how])
         for i, (when, where, pieces, done, end, how) in enumerate(zip(*columns, strict=True), first)
     )
-
-
-@dataclass(frozen=True)
-class MarketDay:
-    """What begins on a day: first the revisions of listings, then the orders.
-
-    Slots: 0 a listing's revision or an order placed, 1 an order completed, 2 one cancelled.
-    """
-
-    market: Market
-    day: int
-    revisions: tuple[Revision, ...]
-    orders: tuple[tuple[Draw, int], ...]
-
-    def __len__(self) -> int:
-        return len(self.revisions) + len(self.orders)
-
-    @property
-    def topic(self) -> str:
-        return "ioc.listing.v1"
-
-    @property
-    def times(self) -> NDArray[np.int64]:
-        rows = [(r.at, -1, -1) for r in self.revisions]
-        rows += [
-            (d.at, d.ends if d.completes else -1, -1 if d.completes else d.ends)
-            for d, _ in self.orders
-        ]
-        return np.array(rows, dtype=np.int64).reshape(-1, 3)
-
-    @property
-    def district(self) -> NDArray[np.int64]:
-        """The index of each entity's district in its province."""
-        index = {d.row.district_code: i for i, d in enumerate(self.market.province.districts)}
-        places = self.market.places()
-        of = [r.place for r in self.revisions] + [d.place for d, _ in self.orders]
-        return np.array([index[places[p].store.district] for p in of], dtype=np.int64)
-
-    def take(self, rows: NDArray[np.int64]) -> "MarketDay":
-        """This day, reduced to some of its entities."""
-        k = len(self.revisions)
-        return MarketDay(
-            self.market,
-            self.day,
-            tuple(self.revisions[i] for i in rows.tolist() if i < k),
-            tuple(self.orders[i - k] for i in rows.tolist() if i >= k),
-        )
-
-    def event(self, i: int, slot: int) -> tuple[str, dict[str, Any]]:
-        """Key and CloudEvent of a listing's revision, or of an order after a step."""
-        if i < len(self.revisions):
-            return self._listing(self.revisions[i])
-        return self._order(*self.orders[i - len(self.revisions)], slot)
-
-    def _listing_id(self, place: Place, born: int) -> str:
-        return f"L{self.market.province.code}-{place.number:04d}-{yymmdd(local_day(born))}"
-
-    def _listing(self, r: Revision) -> tuple[str, dict[str, Any]]:
-        place = self.market.places()[r.place]
-        store = place.store
-        listing_id = self._listing_id(place, r.born)
-        revision = r.week * _PER_WEEK + r.ordinal + 1
-        data = {
-            "listing_id": listing_id,
-            "revision": revision,
-            "store_id": store.store_id,
-            "seller_kind": store.kind,
-            "platform": place.platform,
-            **self.market._product(place.product),
-            "price_vnd": self.market._price(place.product, r.born, r.week),
-            "stock": r.stock,
-            "active": r.active,
-            "province_code": self.market.province.code,
-            "district_code": store.district,
-            "commune_code": store.commune,
-            "created_at": iso(r.born),
-            "delisted_at": None if r.active else iso(r.at),
-        }
-        return store.store_id, self._envelope(
-            f"{store.store_id}.{listing_id}-r{revision}", "ioc.listing.v1", r.at, data
-        )
-
-    def _order(self, d: Draw, born: int, slot: int) -> tuple[str, dict[str, Any]]:
-        place = self.market.places()[d.place]
-        store = place.store
-        week, _ = self.market._week(place, born, d.at)
-        order_id = f"DH{self.market.province.code}-{yymmdd(local_day(d.at))}-{d.number:05d}"
-        at = d.at if slot == 0 else d.ends
-        revision = 1 if slot == 0 else 2
-        data = {
-            "order_id": order_id,
-            "revision": revision,
-            "listing_id": self._listing_id(place, born),
-            "store_id": store.store_id,
-            "platform": place.platform,
-            "status": ("placed", "completed", "cancelled")[slot],
-            "quantity": d.quantity,
-            "value_vnd": d.quantity * self.market._price(place.product, born, week),
-            "payment": d.payment,
-            "province_code": self.market.province.code,
-            "district_code": store.district,
-            "commune_code": store.commune,
-            "placed_at": iso(d.at),
-            "completed_at": iso(at) if slot == 1 else None,
-            "cancelled_at": iso(at) if slot == 2 else None,
-        }
-        return store.store_id, self._envelope(f"{order_id}-r{revision}", "ioc.order.v1", at, data)
-
-    @staticmethod
-    def _envelope(name: str, kind: str, at: int, data: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "specversion": "1.0",
-            "id": name,
-            "source": SOURCE,
-            "type": kind,
-            "time": iso(at),
-            "datacontenttype": "application/json",
-            "data": data,
-        }

@@ -20,9 +20,11 @@ from services.core.calendar import DAY_MS, MINUTE_MS, OfficeAxis, day_start, loc
 from services.core.indicators import BEAT_MS
 from services.core.territory import Territories
 from services.simulation import caseload, cases, market, readings, report_births, reports
-from services.simulation.faults import SOUND, TERRITORY, Delivery, Faults, Records, spoil
+from services.simulation.faults import Delivery, Faults, Records
+from services.simulation.market_day import MarketDay
 from services.simulation.provinces import Province, provinces
 from services.simulation.scenarios import Scenario
+from services.simulation.spoiling import Mutation, spoil
 
 Kind = Literal["field-report", "admin-case", "listing", "indicator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -217,7 +219,7 @@ class Simulation:
                     recent = ~beat | (batch.end > at - 2 * BEAT_MS)
                     batch = batch.take(np.flatnonzero(recent & (batch.time < at)))
                     yield from _states(batch, at, everything=True)
-                elif isinstance(batch, market.MarketDay):
+                elif isinstance(batch, MarketDay):
                     listings = len(batch.revisions)
                     rows = np.arange(listings, len(batch))
                     yield from _states(batch.take(rows), at, everything=False)
@@ -272,11 +274,11 @@ def _arrival(loaded: _Loaded, at: int, row: int) -> Arrival:
     entity, slot = int(records.entity[row]), int(records.slot[row])
     mutation = int(records.mutation[row])
     key, event = batch.event(entity, slot)
-    if mutation == SOUND:
+    if mutation == Mutation.SOUND:
         return Arrival(at, batch.topic, key.encode(), orjson.dumps(event))
     # Of the event itself: rows are numbered anew when a batch is reduced.
     value = spoil(event, mutation, crc32(event["id"].encode()), at)
-    if mutation == TERRITORY and event["type"] == "ioc.indicator.v1":
+    if mutation == Mutation.TERRITORY and event["type"] == "ioc.indicator.v1":
         name, _, dims = key.split("|", 2)
         key = f"{name}|{event['data']['territory']}|{dims}"
     return Arrival(at, batch.topic, key.encode(), value)
