@@ -225,9 +225,9 @@ class Delivery:
             columns.append((at[hit], entity[hit], slot[hit], bad))
             at = at + np.where(hit, (1000 + extra * 1_799_000).astype(np.int64), 0)
         columns[0] = (at, entity, slot, mutation)
-        for name, code, within in (
-            ("duplicate", -1, 300_000),
-            ("conflict", int(Mutation.CONFLICT), 60_000),
+        for name, other, within in (
+            ("duplicate", None, 300_000),
+            ("conflict", Mutation.CONFLICT, 60_000),
         ):
             hit = struck(name)
             again = (
@@ -235,7 +235,7 @@ class Delivery:
                 + 1000
                 + (rng(f"{name}-by").random(int(hit.sum())) * within).astype(np.int64)
             )
-            kind = mutation[hit] if code < 0 else np.full(len(again), code, dtype=np.uint8)
+            kind = mutation[hit] if other is None else np.full(len(again), other, dtype=np.uint8)
             columns.append((again, entity[hit], slot[hit], kind))
         hit = struck("huge")
         if hit.any():
