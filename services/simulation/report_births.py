@@ -52,6 +52,8 @@ _STORM_CHANNEL_MIX = np.array([22, 6, 48, 12, 6, 1, 1, 4], dtype=float) / 100
 _URGENT, _NORMAL, _COMPLEX = range(3)
 _CLUSTER, _CLUSTER_DUPLICATE, _CLUSTER_HOURS = 0.08, 0.60, 6
 _REJECTED, _REFERRED, _EXTENDED, _RATED, _REOPENED = 0.04, 0.05, 0.15, 0.40, 0.03
+#: Office time of a calendar day, on average over a week.
+_OFFICE_DAY_MS = 8 * HOUR_MS * 5 // 7
 #: 300 m as degrees of latitude.
 _NEAR_DEGREES = 300 / 111_320
 
@@ -186,7 +188,6 @@ def _live(
     days = np.where(priority == _COMPLEX, 10, 3)
     due_office = axis.due(at, days)
     due = np.where(urgent, at + 4 * HOUR_MS, due_office)
-    length = np.maximum(due - begin, 30 * MINUTE_MS)
 
     roll = rng.random(m)
     doubled = (leader >= 0) & (rng.random(m) < _CLUSTER_DUPLICATE)
@@ -201,21 +202,23 @@ def _live(
     share = rng.beta(2.0, 2.0, m)
     delay = np.minimum(rng.gamma(1.5, 1.0, m), 8.0)
 
-    def work(instant: Ints, share_of: Floats, span: Ints) -> Ints:
-        """An instant some share of a span later, moved into office hours unless urgent."""
-        later = instant + (share_of * span).astype(np.int64)
-        return np.where(urgent, later, axis.next_open(later))
+    def work(begun: Ints, share_of: Floats, until: Ints) -> Ints:
+        """The instant at which a share of the office time until then is spent; urgent: of all."""
+        office = axis.elapsed(begun)
+        left = np.maximum(axis.elapsed(until) - office, 30 * MINUTE_MS)
+        at_once = begun + (share_of * np.maximum(until - begun, 30 * MINUTE_MS)).astype(np.int64)
+        return np.where(urgent, at_once, axis.instant(office + (share_of * left).astype(np.int64)))
 
     due_extended = np.where(extends, axis.due(np.maximum(due, at), days), due)
     limit = np.where(extends, due_extended, due)
     from_ = np.where(extends, due, begin)
-    decided = work(begin, share * 0.15 + 0.01, length)
-    started = work(begin, share * 0.35 + 0.02, length)
-    asked = np.maximum(work(begin, share * 0.2 + 0.75, length), started)
+    decided = work(begin, share * 0.15 + 0.01, due)
+    started = work(begin, share * 0.35 + 0.02, due)
+    asked = np.maximum(work(begin, share * 0.2 + 0.75, due), started)
     asked = np.where(asked > due, due, asked)
-    answered = work(from_, np.clip(share, 0.4, 0.97), np.maximum(limit - from_, 30 * MINUTE_MS))
-    late = limit + (delay * np.where(urgent, 2 * HOUR_MS, DAY_MS)).astype(np.int64) + MINUTE_MS
-    late = np.where(urgent, late, axis.next_open(late))
+    answered = work(from_, np.clip(share, 0.4, 0.97), limit)
+    overdrawn = (delay * np.where(urgent, 2 * HOUR_MS, _OFFICE_DAY_MS)).astype(np.int64) + MINUTE_MS
+    late = np.where(urgent, limit + overdrawn, axis.instant(axis.elapsed(limit) + overdrawn))
     answered = np.where(in_time, np.minimum(answered, limit), late)
     times[:, DECIDED] = decided
     times[:, IN_PROGRESS] = np.where(going, started, -1)
@@ -235,7 +238,9 @@ def _live(
     times[:, REOPENED] = np.where(reopens, again, -1)
     times[:, REASSIGNED] = np.where(reopens, handled, -1)
     times[:, AGAIN] = np.where(reopens, axis.next_open(handled + 3 * HOUR_MS), -1)
-    second = axis.next_open(handled + (DAY_MS * (0.3 + 1.5 * share)).astype(np.int64))
+    second = axis.instant(
+        axis.elapsed(handled) + (_OFFICE_DAY_MS * (0.3 + 1.5 * share)).astype(np.int64)
+    )
     times[:, ANSWERED_AGAIN] = np.where(reopens, second, -1)
     rates_again = reopens & (rng.random(m) < 0.5)
     times[:, RATED_AGAIN] = np.where(rates_again, second + think, -1)

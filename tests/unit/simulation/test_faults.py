@@ -159,7 +159,7 @@ def test_swapped_coordinates_and_odd_text_are_accepted(small: Territories) -> No
 
 
 def test_a_huge_record_is_larger_than_any_topic_takes(small: Territories) -> None:
-    simulation = world(small, seed=9, faults={"huge": 0.01})
+    simulation = world(small, seed=9, faults={"huge": 0.05})
     sizes = [len(a.value) for a in simulation.stream("field-report", START, START + 2 * HOUR_MS)]
     assert max(sizes) > 9_000_000
 

@@ -221,6 +221,15 @@ def test_desks_are_closed_at_night_and_at_weekends(plain: Simulation) -> None:
                 assert hours.max() < 17
 
 
+def test_what_a_weekend_leaves_is_not_answered_in_one_instant(small: Territories) -> None:
+    simulation = world(small, seed=3, faults={})
+    monday = simulation.stream("field-report", START - HOUR_MS, START + 11 * HOUR_MS)
+    data = [orjson.loads(a.value)["data"] for a in monday]
+    answered = Counter(d["answered_at"] for d in data if d["status"] == "answered")
+    assert answered.total() > 15
+    assert max(answered.values()) <= 0.15 * answered.total()
+
+
 def test_the_opening_holds_every_case_that_is_still_to_move(small: Territories) -> None:
     simulation = world(small, seed=3, faults={})
     opened = {a.key for a in simulation.opening("admin-case", START)}
