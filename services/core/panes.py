@@ -45,7 +45,7 @@ LEVELS = (
 #: The level of what is true now: no panes, spread over the slots by code.
 STOCK_LEVEL = len(LEVELS)
 SLOTS = 256
-#: A flush touches hundreds of panes with a few cells each; none is read before it is compacted.
+#: A flush touches hundreds of panes with a few cells each, which nobody asks for meanwhile.
 _LOOSE = 8
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 

@@ -23,7 +23,6 @@ from services.simulation.seeds import fraction, generator, whole
 from services.simulation.spoiling import Mutation
 
 Ints = NDArray[np.int64]
-Event = dict[str, Any]
 
 #: Share of records; ``silence`` is the chance of one quiet half hour in one district per day.
 DEFAULT_RATES: Mapping[str, float] = MappingProxyType(
